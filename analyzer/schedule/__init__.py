@@ -1,0 +1,1 @@
+"""Recognise and prescribe learning-rate schedules."""

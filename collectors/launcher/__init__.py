@@ -1,0 +1,1 @@
+"""Run an unmodified script under the recorder."""

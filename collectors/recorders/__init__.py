@@ -1,0 +1,1 @@
+"""What is recorded live, one quantity per file."""

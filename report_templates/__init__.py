@@ -1,0 +1,1 @@
+"""From a Diagnosis to a page."""

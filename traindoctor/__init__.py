@@ -1,0 +1,1 @@
+"""traindoctor records PyTorch training runs, diagnoses them and prescribes a learning-rate schedule."""

@@ -1,0 +1,51 @@
+"""The one tree of errors. Every class has a slug that is an anchor in docs/messages.md."""
+
+from __future__ import annotations
+
+
+class TraindoctorError(Exception):
+    """Root of every error that traindoctor raises on purpose.
+
+    The message says what was expected, what was found, where, and what to do.
+    Nothing below this class is ever raised inside a watched training loop.
+    """
+
+    slug = "error"
+    exit_code = 3
+
+
+class UsageError(TraindoctorError):
+    """The call itself is off: an unknown option, key or combination."""
+
+    slug = "usage"
+    exit_code = 2
+
+
+class RunNotFoundError(UsageError):
+    """No recorded run answers to the given path, id or prefix."""
+
+    slug = "run-not-found"
+
+
+class UnreadableLogError(TraindoctorError):
+    """A file is not a run log, or nothing in it could be read."""
+
+    slug = "unreadable-log"
+
+
+class MissingDependencyError(TraindoctorError):
+    """An optional package or system library that this step needs is not installed."""
+
+    slug = "missing-dependency"
+
+
+class RenderError(TraindoctorError):
+    """A report could not be written."""
+
+    slug = "render-failed"
+
+
+class PluginError(TraindoctorError):
+    """A third-party detector, importer or report format is broken; it is named and left out."""
+
+    slug = "plugin-failed"

@@ -1,0 +1,236 @@
+"""What a diagnosis is made of (findings, skipped checks, schedule, prescription) and its JSON form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from .run import Run, Series
+
+FORMAT = 1
+"""Version of the JSON form, see docs/diagnosis-json.md."""
+
+
+class Severity(StrEnum):
+    """How much of the run is at stake."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the most severe."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to do, in words and as paste-ready code for the detected optimizer."""
+
+    text: str
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One trouble that was found.
+
+    Attributes:
+        code: stable code, e.g. `TD101`.
+        name: stable name, e.g. `plateau`.
+        severity: see `Severity`.
+        confidence: probability in 0..1 that this is really so.
+        first_step: first step concerned, inclusive.
+        last_step: last step concerned, inclusive.
+        message: one or two sentences; the first is the conclusion.
+        evidence: name -> number; every number in the message is here.
+        units: name -> unit, for every name in `evidence`.
+        remedy: what to do.
+        explains: codes of the findings that are symptoms of this one; filled by the engine.
+        parameters: names of the parameters concerned, worst first; empty when the run as a whole is.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    confidence: float
+    first_step: int
+    last_step: int
+    message: str
+    evidence: Mapping[str, float]
+    units: Mapping[str, str]
+    remedy: Remedy
+    explains: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if set(self.evidence) != set(self.units):
+            raise ValueError(f"{self.code}: every piece of evidence needs a unit, found {sorted(self.evidence)} and {sorted(self.units)}")
+        if not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"{self.code}: expected a confidence in 0..1, found {self.confidence}")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A check that could not run, and why."""
+
+    code: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The schedule recognised in an LR trace.
+
+    Attributes:
+        family: `constant`, `step`, `multistep`, `exponential`, `linear`, `polynomial`, `cosine`,
+            `cosine-warm-restarts`, `cyclic`, `one-cycle`, `reduce-on-plateau`, `inverse-sqrt`, `wsd`, `custom`, `unknown`.
+        parameters: by torch's argument names (`step_size`, `gamma`, `T_max`, `eta_min`, …), `warmup_steps`, `unit`.
+        code: torch code that builds it.
+        error: largest deviation of the fit, relative to the LR.
+        group: param group it was read from.
+    """
+
+    family: str
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    code: str = ""
+    error: float = float("nan")
+    group: str = ""
+
+
+Action = Literal["keep", "change-lr", "change-schedule", "change-both", "cooldown", "cannot-tell"]
+Basis = Literal["log", "sweep", "verified"]
+
+
+@dataclass(frozen=True)
+class Prescription:
+    """The learning rate and schedule to use next.
+
+    Attributes:
+        action: what to change.
+        basis: what it rests on; `log` is a hint, never more than likely.
+        confidence: probability in 0..1 that following it gives a lower final loss.
+        peak_lr: largest LR of the first param group, NaN when the action names none.
+        schedule: family and parameters of the prescribed schedule.
+        code: paste-ready torch code, shown only after its replay matched `lr`.
+        why: reasons and limits in sentences.
+        lr: the planned LR of the first group per step, None when nothing is prescribed.
+        evidence: name -> number behind it.
+        units: name -> unit.
+        replay_error: largest |replayed - planned| LR, NaN when the code was not replayed.
+    """
+
+    action: Action
+    basis: Basis = "log"
+    confidence: float = 0.0
+    peak_lr: float = float("nan")
+    schedule: Schedule | None = None
+    code: str = ""
+    why: str = ""
+    lr: Series | None = None
+    evidence: Mapping[str, float] = field(default_factory=dict[str, float])
+    units: Mapping[str, str] = field(default_factory=dict[str, str])
+    replay_error: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The one sentence at the top."""
+
+    state: Literal["healthy", "findings", "not-assessable"]
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """Everything that was found, and what was NOT looked at.
+
+    Attributes:
+        run: the run that was diagnosed.
+        verdict: the conclusion.
+        findings: root causes first; a finding explained by another follows it.
+        skipped: checks that could not run, with the reason.
+        passed: names of the checks that ran and found nothing, code -> name.
+        schedule: the schedule in use.
+        prescription: the schedule to use next.
+        metrics: metric groups as JSON values, see docs/diagnosis-json.md.
+    """
+
+    run: Run
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    passed: Mapping[str, str] = field(default_factory=dict[str, str])
+    schedule: Schedule = field(default_factory=lambda: Schedule("unknown"))
+    prescription: Prescription = field(default_factory=lambda: Prescription("cannot-tell"))
+    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of docs/diagnosis-json.md; non-finite numbers become "nan", "inf", "-inf"."""
+        info = self.run.info
+        document = {
+            "format": FORMAT,
+            "run": {
+                "id": self.run.id, "name": self.run.name, "status": info.status, "steps": self.run.n_steps,
+                "epochs": info.epochs, "seconds": info.seconds, "source": info.source,
+                "diagnostics": list(info.diagnostics),
+            },
+            "verdict": {"state": self.verdict.state, "sentence": self.verdict.sentence},
+            "findings": [_finding_json(finding) for finding in self.findings],
+            "skipped": [{"code": s.code, "name": s.name, "why": s.why} for s in self.skipped],
+            "passed": [{"code": code, "name": name} for code, name in self.passed.items()],
+            "schedule": _schedule_json(self.schedule),
+            "prescription": _prescription_json(self.prescription),
+            "metrics": dict(self.metrics),
+        }
+        plain = jsonable(document)
+        assert isinstance(plain, dict)
+        return plain
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code, "name": finding.name, "severity": finding.severity.value,
+        "confidence": finding.confidence, "first_step": finding.first_step, "last_step": finding.last_step,
+        "message": finding.message, "evidence": dict(finding.evidence), "units": dict(finding.units),
+        "remedy": {"text": finding.remedy.text, "code": finding.remedy.code},
+        "explains": list(finding.explains), "parameters": list(finding.parameters),
+    }
+
+
+def _schedule_json(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "family": schedule.family, "parameters": dict(schedule.parameters), "code": schedule.code,
+        "error": schedule.error, "group": schedule.group,
+    }
+
+
+def _prescription_json(prescription: Prescription) -> dict[str, Any]:
+    return {
+        "action": prescription.action, "basis": prescription.basis, "confidence": prescription.confidence,
+        "peak_lr": prescription.peak_lr,
+        "schedule": _schedule_json(prescription.schedule) if prescription.schedule else None,
+        "code": prescription.code, "why": prescription.why,
+        "evidence": dict(prescription.evidence), "units": dict(prescription.units),
+        "replay_error": prescription.replay_error,
+    }
+
+
+def jsonable(value: Any) -> Any:
+    """Plain JSON values: numpy scalars and arrays unwrapped, non-finite numbers as "nan", "inf" or "-inf"."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)

@@ -1,0 +1,85 @@
+"""Every series: its name, unit, meaning, and where in the training step it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One recordable quantity.
+
+    Attributes:
+        name: series name, or the part before `/<which>` for a family.
+        unit: unit shown beside every value.
+        meaning: one line for a reader of the report.
+        read_at: the moment in the training step at which the value is taken.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    read_at: str
+
+
+LOSS_TRAIN = "loss/train"
+LOSS_VALIDATION = "loss/validation"
+ACCURACY_VALIDATION = "accuracy/validation"
+GRAD_NORM = "grad_norm/global"
+GRAD_NORM_PRECLIP = "grad_norm/preclip"
+STEP_TIME = "time/step"
+EPOCH = "epoch"
+BATCH_SIZE = "batch_size"
+AMP_SCALE = "amp/scale"
+AMP_SKIPPED = "amp/skipped"
+MICRO_BATCHES = "micro_batches"
+STALE_GRADIENTS = "stale_gradients"
+
+
+def lr(group: str) -> str:
+    """Name of the learning-rate series of one param group."""
+    return f"lr/{group}"
+
+
+SERIES: tuple[Quantity, ...] = (
+    Quantity(LOSS_TRAIN, "loss units", "training loss of the step: the mean over its backward calls", "root of backward()"),
+    Quantity(LOSS_VALIDATION, "loss units", "mean loss of one evaluation pass, samples weighted equally", "loss functions with gradients off"),
+    Quantity(ACCURACY_VALIDATION, "fraction", "share of correct top-1 predictions in one evaluation pass", "argmax/max/topk with gradients off, or the loss's inputs"),
+    Quantity("lr", "1/step", "learning rate the step used, per param group", "optimizer step, post hook"),
+    Quantity(GRAD_NORM, "loss units / weight unit", "L2 norm of all gradients as the optimizer used them (after clipping)", "optimizer step, post hook"),
+    Quantity(GRAD_NORM_PRECLIP, "loss units / weight unit", "L2 norm of all gradients before clipping", "return value of clip_grad_norm_"),
+    Quantity(STEP_TIME, "s", "wall-clock time since the end of the previous optimizer step", "optimizer step, post hook"),
+    Quantity(EPOCH, "epochs", "0-based pass over the training loader in force", "DataLoader.__iter__"),
+    Quantity(BATCH_SIZE, "samples", "samples in the step, over all its micro-batches", "DataLoader batches"),
+    Quantity(MICRO_BATCHES, "backward calls", "backward calls in the step (gradient accumulation when > 1)", "backward()"),
+    Quantity(AMP_SCALE, "dimensionless", "loss scale of GradScaler", "GradScaler.step"),
+    Quantity(AMP_SKIPPED, "steps", "1 where GradScaler skipped the optimizer step before this one", "GradScaler.step"),
+    Quantity(STALE_GRADIENTS, "fraction", "1 where gradients of the previous step were still there when the first backward of this step began, else 0", "first backward() after a step"),
+)
+
+PARAMETER_QUANTITIES: tuple[Quantity, ...] = (
+    Quantity("weight_norm", "weight units", "L2 norm of the parameter", "after the step"),
+    Quantity("weight_rms", "weight units", "root mean square of the parameter", "after the step"),
+    Quantity("weight_max", "weight units", "largest absolute value of the parameter", "after the step"),
+    Quantity("weight_mean", "weight units", "mean of the parameter", "after the step"),
+    Quantity("weight_std", "weight units", "standard deviation of the parameter (population)", "after the step"),
+    Quantity("weight_zeros", "fraction", "share of exact zeros in the parameter", "after the step"),
+    Quantity("grad_norm", "loss units / weight unit", "L2 norm of the gradient the optimizer used; absent when there was none", "optimizer step, post hook"),
+    Quantity("update_norm", "weight units", "L2 norm of the realised change of the parameter in this step", "difference over the step"),
+    Quantity("update_ratio", "dimensionless", "update norm / weight norm before the step", "difference over the step"),
+    Quantity("grad_zero_rows", "fraction", "share of output rows (channels) whose gradient is exactly zero", "optimizer step, post hook"),
+    Quantity("grad_dead_rows", "fraction", "share of output rows whose gradient was exactly zero in each of the last 5 samples", "optimizer step, post hook"),
+)
+
+_BY_NAME = {quantity.name: quantity for quantity in (*SERIES, *PARAMETER_QUANTITIES)}
+
+
+def quantity_of(series: str) -> Quantity | None:
+    """The registered quantity behind a series name (`lr/0` -> `lr`), or None for a name the user chose."""
+    return _BY_NAME.get(series) or _BY_NAME.get(series.split("/", 1)[0])
+
+
+def unit_of(series: str) -> str:
+    """Unit of a series; "" for a name the user chose."""
+    quantity = quantity_of(series)
+    return quantity.unit if quantity else ""
