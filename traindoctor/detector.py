@@ -21,17 +21,24 @@ class Detector(Protocol):
         code: stable code, e.g. `TD101`; never reused.
         name: stable name in kebab-case.
         needs: what must have been recorded: series names (`loss/train`), families (`lr/`), or per-parameter
-            quantities as `parameters:update_ratio`. The engine skips the check, with the reason, when one is missing.
+            quantities as `parameters:update_ratio`. The engine skips the check, with the reason,
+            when one is missing.
     """
 
     @property
-    def code(self) -> str: ...
+    def code(self) -> str:
+        """Stable code."""
+        ...
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Stable name."""
+        ...
 
     @property
-    def needs(self) -> tuple[str, ...]: ...
+    def needs(self) -> tuple[str, ...]:
+        """What must have been recorded."""
+        ...
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield what was found; nothing when the run is fine.

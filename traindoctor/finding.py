@@ -69,7 +69,10 @@ class Finding:
 
     def __post_init__(self) -> None:
         if set(self.evidence) != set(self.units):
-            raise ValueError(f"{self.code}: every piece of evidence needs a unit, found {sorted(self.evidence)} and {sorted(self.units)}")
+            raise ValueError(
+                f"{self.code}: every piece of evidence needs a unit, "
+                f"found {sorted(self.evidence)} and {sorted(self.units)}"
+            )
         if not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"{self.code}: expected a confidence in 0..1, found {self.confidence}")
 
@@ -89,8 +92,10 @@ class Schedule:
 
     Attributes:
         family: `constant`, `step`, `multistep`, `exponential`, `linear`, `polynomial`, `cosine`,
-            `cosine-warm-restarts`, `cyclic`, `one-cycle`, `reduce-on-plateau`, `inverse-sqrt`, `wsd`, `custom`, `unknown`.
-        parameters: by torch's argument names (`step_size`, `gamma`, `T_max`, `eta_min`, …), `warmup_steps`, `unit`.
+            `cosine-warm-restarts`, `cyclic`, `one-cycle`, `reduce-on-plateau`, `inverse-sqrt`, `wsd`,
+            `custom`, `unknown`.
+        parameters: by torch's argument names (`step_size`, `gamma`, `T_max`, `eta_min`, …),
+            `warmup_steps`, `unit`.
         code: torch code that builds it.
         error: largest deviation of the fit, relative to the LR.
         group: param group it was read from.
@@ -176,8 +181,13 @@ class Diagnosis:
         document = {
             "format": FORMAT,
             "run": {
-                "id": self.run.id, "name": self.run.name, "status": info.status, "steps": self.run.n_steps,
-                "epochs": info.epochs, "seconds": info.seconds, "source": info.source,
+                "id": self.run.id,
+                "name": self.run.name,
+                "status": info.status,
+                "steps": self.run.n_steps,
+                "epochs": info.epochs,
+                "seconds": info.seconds,
+                "source": info.source,
                 "diagnostics": list(info.diagnostics),
             },
             "verdict": {"state": self.verdict.state, "sentence": self.verdict.sentence},
@@ -195,28 +205,42 @@ class Diagnosis:
 
 def _finding_json(finding: Finding) -> dict[str, Any]:
     return {
-        "code": finding.code, "name": finding.name, "severity": finding.severity.value,
-        "confidence": finding.confidence, "first_step": finding.first_step, "last_step": finding.last_step,
-        "message": finding.message, "evidence": dict(finding.evidence), "units": dict(finding.units),
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence,
+        "first_step": finding.first_step,
+        "last_step": finding.last_step,
+        "message": finding.message,
+        "evidence": dict(finding.evidence),
+        "units": dict(finding.units),
         "remedy": {"text": finding.remedy.text, "code": finding.remedy.code},
-        "explains": list(finding.explains), "parameters": list(finding.parameters),
+        "explains": list(finding.explains),
+        "parameters": list(finding.parameters),
     }
 
 
 def _schedule_json(schedule: Schedule) -> dict[str, Any]:
     return {
-        "family": schedule.family, "parameters": dict(schedule.parameters), "code": schedule.code,
-        "error": schedule.error, "group": schedule.group,
+        "family": schedule.family,
+        "parameters": dict(schedule.parameters),
+        "code": schedule.code,
+        "error": schedule.error,
+        "group": schedule.group,
     }
 
 
 def _prescription_json(prescription: Prescription) -> dict[str, Any]:
     return {
-        "action": prescription.action, "basis": prescription.basis, "confidence": prescription.confidence,
+        "action": prescription.action,
+        "basis": prescription.basis,
+        "confidence": prescription.confidence,
         "peak_lr": prescription.peak_lr,
         "schedule": _schedule_json(prescription.schedule) if prescription.schedule else None,
-        "code": prescription.code, "why": prescription.why,
-        "evidence": dict(prescription.evidence), "units": dict(prescription.units),
+        "code": prescription.code,
+        "why": prescription.why,
+        "evidence": dict(prescription.evidence),
+        "units": dict(prescription.units),
         "replay_error": prescription.replay_error,
     }
 

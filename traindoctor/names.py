@@ -42,19 +42,64 @@ def lr(group: str) -> str:
 
 
 SERIES: tuple[Quantity, ...] = (
-    Quantity(LOSS_TRAIN, "loss units", "training loss of the step: the mean over its backward calls", "root of backward()"),
-    Quantity(LOSS_VALIDATION, "loss units", "mean loss of one evaluation pass, samples weighted equally", "loss functions with gradients off"),
-    Quantity(ACCURACY_VALIDATION, "fraction", "share of correct top-1 predictions in one evaluation pass", "argmax/max/topk with gradients off, or the loss's inputs"),
+    Quantity(
+        LOSS_TRAIN,
+        "loss units",
+        "training loss of the step: the mean over its backward calls",
+        "root of backward()",
+    ),
+    Quantity(
+        LOSS_VALIDATION,
+        "loss units",
+        "mean loss of one evaluation pass, samples weighted equally",
+        "loss functions with gradients off",
+    ),
+    Quantity(
+        ACCURACY_VALIDATION,
+        "fraction",
+        "share of correct top-1 predictions in one evaluation pass",
+        "argmax/max/topk with gradients off, or the loss's inputs",
+    ),
     Quantity("lr", "1/step", "learning rate the step used, per param group", "optimizer step, post hook"),
-    Quantity(GRAD_NORM, "loss units / weight unit", "L2 norm of all gradients as the optimizer used them (after clipping)", "optimizer step, post hook"),
-    Quantity(GRAD_NORM_PRECLIP, "loss units / weight unit", "L2 norm of all gradients before clipping", "return value of clip_grad_norm_"),
-    Quantity(STEP_TIME, "s", "wall-clock time since the end of the previous optimizer step", "optimizer step, post hook"),
+    Quantity(
+        GRAD_NORM,
+        "loss units / weight unit",
+        "L2 norm of all gradients as the optimizer used them (after clipping)",
+        "optimizer step, post hook",
+    ),
+    Quantity(
+        GRAD_NORM_PRECLIP,
+        "loss units / weight unit",
+        "L2 norm of all gradients before clipping",
+        "return value of clip_grad_norm_",
+    ),
+    Quantity(
+        STEP_TIME,
+        "s",
+        "wall-clock time since the end of the previous optimizer step",
+        "optimizer step, post hook",
+    ),
     Quantity(EPOCH, "epochs", "0-based pass over the training loader in force", "DataLoader.__iter__"),
     Quantity(BATCH_SIZE, "samples", "samples in the step, over all its micro-batches", "DataLoader batches"),
-    Quantity(MICRO_BATCHES, "backward calls", "backward calls in the step (gradient accumulation when > 1)", "backward()"),
+    Quantity(
+        MICRO_BATCHES,
+        "backward calls",
+        "backward calls in the step (gradient accumulation when > 1)",
+        "backward()",
+    ),
     Quantity(AMP_SCALE, "dimensionless", "loss scale of GradScaler", "GradScaler.step"),
-    Quantity(AMP_SKIPPED, "steps", "1 where GradScaler skipped the optimizer step before this one", "GradScaler.step"),
-    Quantity(STALE_GRADIENTS, "fraction", "1 where gradients of the previous step were still there when the first backward of this step began, else 0", "first backward() after a step"),
+    Quantity(
+        AMP_SKIPPED,
+        "steps",
+        "1 where GradScaler skipped the optimizer step before this one",
+        "GradScaler.step",
+    ),
+    Quantity(
+        STALE_GRADIENTS,
+        "fraction",
+        "1 where gradients of the previous step were still there at the first backward of this one, else 0",
+        "first backward() after a step",
+    ),
 )
 
 PARAMETER_QUANTITIES: tuple[Quantity, ...] = (
@@ -62,13 +107,40 @@ PARAMETER_QUANTITIES: tuple[Quantity, ...] = (
     Quantity("weight_rms", "weight units", "root mean square of the parameter", "after the step"),
     Quantity("weight_max", "weight units", "largest absolute value of the parameter", "after the step"),
     Quantity("weight_mean", "weight units", "mean of the parameter", "after the step"),
-    Quantity("weight_std", "weight units", "standard deviation of the parameter (population)", "after the step"),
+    Quantity(
+        "weight_std", "weight units", "standard deviation of the parameter (population)", "after the step"
+    ),
     Quantity("weight_zeros", "fraction", "share of exact zeros in the parameter", "after the step"),
-    Quantity("grad_norm", "loss units / weight unit", "L2 norm of the gradient the optimizer used; absent when there was none", "optimizer step, post hook"),
-    Quantity("update_norm", "weight units", "L2 norm of the realised change of the parameter in this step", "difference over the step"),
-    Quantity("update_ratio", "dimensionless", "update norm / weight norm before the step", "difference over the step"),
-    Quantity("grad_zero_rows", "fraction", "share of output rows (channels) whose gradient is exactly zero", "optimizer step, post hook"),
-    Quantity("grad_dead_rows", "fraction", "share of output rows whose gradient was exactly zero in each of the last 5 samples", "optimizer step, post hook"),
+    Quantity(
+        "grad_norm",
+        "loss units / weight unit",
+        "L2 norm of the gradient the optimizer used; absent when there was none",
+        "optimizer step, post hook",
+    ),
+    Quantity(
+        "update_norm",
+        "weight units",
+        "L2 norm of the realised change of the parameter in this step",
+        "difference over the step",
+    ),
+    Quantity(
+        "update_ratio",
+        "dimensionless",
+        "update norm / weight norm before the step",
+        "difference over the step",
+    ),
+    Quantity(
+        "grad_zero_rows",
+        "fraction",
+        "share of output rows (channels) whose gradient is exactly zero",
+        "optimizer step, post hook",
+    ),
+    Quantity(
+        "grad_dead_rows",
+        "fraction",
+        "share of output rows whose gradient was exactly zero in each of the last 5 samples",
+        "optimizer step, post hook",
+    ),
 )
 
 _BY_NAME = {quantity.name: quantity for quantity in (*SERIES, *PARAMETER_QUANTITIES)}

@@ -1,4 +1,4 @@
-"""Entry points for strangers' detectors, importers and report formats; a bad plugin is named and contained."""
+"""Entry points for strangers' detectors, importers and reports; a bad plugin is named and contained."""
 
 from __future__ import annotations
 
@@ -20,5 +20,7 @@ def load_plugins(group: Group) -> tuple[dict[str, Any], dict[str, str]]:
         try:
             loaded[point.name] = point.load()
         except Exception as error:  # a stranger's module may raise anything at import
-            broken[point.name] = f"plugin {point.name!r} ({point.value}) could not be loaded: {error!r}; it is left out"
+            broken[point.name] = (
+                f"plugin {point.name!r} ({point.value}) could not be loaded: {error!r}; it is left out"
+            )
     return loaded, broken

@@ -37,7 +37,9 @@ class Series:
         steps = np.ascontiguousarray(self.steps, dtype=np.int64)
         values = np.ascontiguousarray(self.values, dtype=np.float64)
         if steps.ndim != 1 or steps.shape != values.shape:
-            raise ValueError(f"expected two equally long vectors, found shapes {steps.shape} and {values.shape}")
+            raise ValueError(
+                f"expected two equally long vectors, found shapes {steps.shape} and {values.shape}"
+            )
         if steps.size > 1 and not bool(np.all(np.diff(steps) > 0)):
             raise ValueError("expected strictly increasing steps; split restarts into runs first")
         steps.setflags(write=False)
@@ -59,7 +61,7 @@ class Series:
         return Series(self.steps[lo:hi], self.values[lo:hi])
 
     def at(self, steps: Ints) -> Floats:
-        """The values in force at `steps`, shape of `steps`: the last one at or before; NaN before the first."""
+        """The values in force at `steps` (same shape): the last at or before each; NaN before the first."""
         index = np.searchsorted(self.steps, steps, side="right") - 1
         out = np.full(np.shape(steps), np.nan)
         known = index >= 0
@@ -118,7 +120,7 @@ class ParameterInfo:
         group: label of the param group that holds it (as in `lr/<group>`); "" when no optimizer does.
         dtype: e.g. `float32`.
         module: class name of the owning module, e.g. `Linear`.
-        activation: class name of the activation module that follows it in registration order, "" if none is known.
+        activation: class name of the activation module that follows it in registration order, "" if unknown.
     """
 
     name: str
@@ -142,7 +144,7 @@ class OptimizerInfo:
 
     Attributes:
         name: class name, e.g. `AdamW`.
-        groups: per param group its label (`label`) and settings (`lr`, `weight_decay`, `momentum`, `betas`, …).
+        groups: per param group its `label` and its settings (`lr`, `weight_decay`, `momentum`, `betas`, …).
         scheduler: class name of the scheduler that drives it, "" when none was seen.
     """
 
