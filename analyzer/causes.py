@@ -1,0 +1,97 @@
+"""Root-cause precedence: which finding explains which, so that symptoms are folded under their cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from traindoctor.finding import Finding, Severity
+
+SLACK = 0.05
+"""A cause may seem to begin this share of the run after its symptom: both spans are estimates."""
+
+WHOLE_RUN = ("TD101", "TD106", "TD107", "TD108", "TD402")
+INSTABILITY = ("TD102", "TD103", "TD104", "TD105")
+GRADIENTS = ("TD201", "TD202", "TD210", "TD212")
+WEIGHTS = ("TD204", "TD205", "TD206")
+GENERALISATION = ("TD401", "TD403", "TD405", "TD407")
+RATE = ("TD301", "TD302", "TD303")
+PREDICTIONS = ("TD501", "TD503", "TD504", "TD505")
+OUTCOMES = (*WHOLE_RUN, *INSTABILITY, *GRADIENTS, *WEIGHTS, *GENERALISATION, *PREDICTIONS)
+
+EXPLAINS: dict[str, tuple[str, ...]] = {
+    "TD207": (*OUTCOMES, *RATE, "TD203", "TD208"),
+    "TD208": (*OUTCOMES, *RATE, "TD203", "TD209"),
+    "TD203": (*WHOLE_RUN, *GRADIENTS, *WEIGHTS, "TD302", *PREDICTIONS),
+    "TD301": (*OUTCOMES, "TD203", "TD209", "TD303"),
+    "TD211": (*OUTCOMES, "TD110", "TD203", "TD302"),
+    "TD202": (*INSTABILITY, "TD107", "TD108", "TD209", *WEIGHTS),
+    "TD201": (*WHOLE_RUN, "TD302", "TD205", *PREDICTIONS),
+    "TD306": (*WHOLE_RUN, *INSTABILITY, "TD302", "TD304", "TD305"),
+    "TD302": (*WHOLE_RUN, "TD201", "TD210", *PREDICTIONS),
+    "TD206": ("TD205", *WHOLE_RUN, "TD102", *PREDICTIONS),
+    "TD107": ("TD101", "TD106", "TD108", "TD402", "TD201", *GENERALISATION, *PREDICTIONS, *WEIGHTS),
+    "TD108": ("TD101", "TD402", *PREDICTIONS),
+    "TD103": ("TD102", "TD104", "TD101", "TD107", "TD108", *GENERALISATION, *WEIGHTS, *PREDICTIONS),
+    "TD102": ("TD101", "TD104", "TD105", "TD106", *GENERALISATION, *WEIGHTS, *PREDICTIONS),
+    "TD401": ("TD403", "TD407", "TD106", "TD204", "TD405", "TD503"),
+    "TD403": ("TD407", "TD106", "TD204", "TD503"),
+    "TD407": ("TD106",),
+    "TD104": ("TD105", "TD210"),
+    "TD101": ("TD106", "TD305", "TD402"),
+}
+"""Cause -> symptoms. The order of the keys is the precedence: the first that fits explains."""
+
+PRECEDENCE = {code: rank for rank, code in enumerate(EXPLAINS)}
+
+
+def can_explain(cause: Finding, symptom: Finding, n_steps: int) -> bool:
+    """Whether `cause` is of a kind that explains `symptom` and began no later.
+
+    A cause must be a warning at least, or its symptom a note too: a note explains no failure.
+    """
+    if symptom.code not in EXPLAINS.get(cause.code, ()):
+        return False
+    if cause.severity is Severity.INFO and symptom.severity is not Severity.INFO:
+        return False
+    return cause.first_step <= symptom.first_step + SLACK * n_steps
+
+
+def rank_causes(findings: Sequence[Finding], n_steps: int) -> tuple[Finding, ...]:
+    """Root causes first, each followed by the symptoms it explains, with `explains` filled in.
+
+    A group is as serious as its most serious member; groups come by seriousness, then by precedence, then
+    by first step.
+    """
+    ordered = sorted(findings, key=_precedence)
+    symptoms_of: dict[int, list[Finding]] = {}
+    for position, finding in enumerate(ordered):
+        cause = next(
+            (p for p, earlier in enumerate(ordered[:position])
+             if p in symptoms_of and can_explain(earlier, finding, n_steps)),
+            None,
+        )
+        if cause is None:
+            symptoms_of[position] = []
+        else:
+            symptoms_of[cause].append(finding)
+    groups = [(ordered[position], symptoms) for position, symptoms in symptoms_of.items()]
+    groups.sort(key=lambda group: (_gravity(group[0], group[1]), _precedence(group[0])))
+    return tuple(
+        finding
+        for cause, symptoms in groups
+        for finding in (replace(cause, explains=_codes(symptoms)), *symptoms)
+    )
+
+
+def _precedence(finding: Finding) -> tuple[int, int, str, int]:
+    rank = PRECEDENCE.get(finding.code, len(PRECEDENCE))
+    return rank, finding.severity.rank, finding.code, finding.first_step
+
+
+def _gravity(cause: Finding, symptoms: Sequence[Finding]) -> int:
+    return min(finding.severity.rank for finding in (cause, *symptoms))
+
+
+def _codes(symptoms: Sequence[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(symptom.code for symptom in symptoms))

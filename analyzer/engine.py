@@ -1,0 +1,134 @@
+"""From a Run to a Diagnosis: run every detector, contain the ones that fail, rank causes, conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from traindoctor.detector import Detector, NotAssessable
+from traindoctor.finding import Diagnosis, Finding, Prescription, Schedule, Skipped
+from traindoctor.run import Run
+
+from .catalog import all_detectors, choose
+from .causes import rank_causes
+from .verdict import conclude
+
+HOW_TO_RECORD = {
+    "loss/train": "call backward() on the loss inside the watched process, or log it as the training loss",
+    "loss/validation": "evaluate with gradients off (torch.no_grad) after each epoch",
+    "accuracy/validation": "count correct predictions with gradients off after each epoch",
+    "grad_norm/global": "record the run with traindoctor, or log the global gradient norm",
+    "grad_norm/preclip": "clip with torch.nn.utils.clip_grad_norm_, whose return value is recorded",
+    "stale_gradients": "record the run with traindoctor",
+    "lr/": "record the run with traindoctor, or log the learning rate at every step",
+    "parameters:": "record the run with traindoctor; logs of other tools do not hold it",
+}
+
+
+def diagnose(
+    run: Run,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    replay: Callable[..., Any] | None = None,
+    detectors: Sequence[Detector] | None = None,
+) -> Diagnosis:
+    """Everything that can be said about a run, and what could not be looked at.
+
+    Args:
+        run: the run; it is not changed.
+        select: codes, beginnings of codes, or names of the only detectors to run; all when empty.
+        ignore: codes, beginnings of codes, or names of detectors to leave out.
+        replay: runs prescribed scheduler code and returns the learning rates it gives
+            (`replay(code, optimizer_lrs, n_steps) -> array`); without it the code is shown as not replayed.
+        detectors: run these instead of the catalogue.
+
+    Raises:
+        UsageError: `select` or `ignore` names no detector.
+    """
+    broken: dict[str, str] = {}
+    if detectors is None:
+        detectors, broken = all_detectors()
+    findings: list[Finding] = []
+    skipped = [Skipped("plugin", name, why) for name, why in broken.items()]
+    passed: dict[str, str] = {}
+    for detector in choose(detectors, select, ignore):
+        found, why = examine(detector, run)
+        findings += found
+        if why:
+            skipped.append(Skipped(detector.code, detector.name, why))
+        elif not found:
+            passed[detector.code] = detector.name
+    ranked = rank_causes(findings, run.n_steps)
+    schedule, prescription = _schedule_advice(run, ranked, replay)
+    return Diagnosis(
+        run, conclude(run, ranked, len(passed)), ranked, tuple(skipped), passed,
+        schedule, prescription, _prediction_metrics(run),
+    )
+
+
+def examine(detector: Detector, run: Run) -> tuple[list[Finding], str]:
+    """The findings of one detector, and why it could not answer ("" when it could).
+
+    What the detector found before it gave up or failed is kept.
+    """
+    why = missing_need(detector, run)
+    findings: list[Finding] = []
+    if why:
+        return findings, why
+    try:
+        with np.errstate(all="ignore"):
+            findings.extend(detector.check(run))
+    except NotAssessable as reason:
+        why = str(reason)
+    except Exception as error:  # one failing check must not cost the user the others
+        why = f"the check failed with {type(error).__name__}: {error}; please report it with the run"
+    return findings, why
+
+
+def missing_need(detector: Detector, run: Run) -> str:
+    """A sentence about the first of the detector's needs that was not recorded; "" when all were."""
+    for need in detector.needs:
+        if not _is_recorded(need, run):
+            kind = "parameters:" if need.startswith("parameters:") else need
+            what = f"{need[len(kind):]} of the parameters" if kind == "parameters:" else need
+            what = "the learning rate" if need == "lr/" else what
+            how = HOW_TO_RECORD.get(kind, "log it in the training loop")
+            return f"needs {what}, which was not recorded; to get it, {how}"
+    return ""
+
+
+def _is_recorded(need: str, run: Run) -> bool:
+    if need == "predictions":
+        return run.predictions is not None
+    if need.startswith("parameters:"):
+        return any(len(series) for series in run.parameter(need.removeprefix("parameters:")).values())
+    if need.endswith("/"):
+        return any(name.startswith(need) and len(series) for name, series in run.series.items())
+    return run.get(need) is not None
+
+
+def _schedule_advice(
+    run: Run, findings: Sequence[Finding], replay: Callable[..., Any] | None
+) -> tuple[Schedule, Prescription]:
+    try:
+        from .schedule import prescribe, recognise
+
+        schedule = recognise(run)
+        return schedule, prescribe(run, schedule, findings, replay=replay)
+    except Exception as error:  # the findings stand without a prescription
+        why = f"No prescription: working it out failed with {type(error).__name__}: {error}."
+        return Schedule("unknown"), Prescription("cannot-tell", why=why)
+
+
+def _prediction_metrics(run: Run) -> dict[str, Any]:
+    if run.predictions is None:
+        return {}
+    from .metrics.classification import classification_metrics
+
+    try:
+        return classification_metrics(run.predictions)
+    except Exception as error:  # the diagnosis stands without metrics
+        return {"error": f"the metrics could not be computed: {type(error).__name__}: {error}"}

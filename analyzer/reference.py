@@ -1,0 +1,161 @@
+"""Reference levels of a run's loss: what no model, an untrained model and the best moment reach."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
+from traindoctor.run import Floats, Ints, Run, Series
+
+from .memo import memoised
+from .signal import block_edges, block_medians, noise_sd
+
+MIN_POINTS = 20
+"""Fewer finite training losses than this say nothing about a trend."""
+
+N_BLOCKS = 20
+LARGEST = 1e100  # beyond it squares overflow, and a loss that large is a failure whatever its digits
+CROSS_ENTROPIES = ("cross_entropy", "nll_loss")
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A training loss and its block medians.
+
+    Attributes:
+        steps: shape (n,), optimizer steps.
+        values: shape (n,), finite losses.
+        edges: shape (n_blocks + 1,), index bounds of the blocks in `values`.
+        medians: shape (n_blocks,), median loss per block.
+        noise: standard deviation of the point-to-point noise, loss units.
+    """
+
+    steps: Ints
+    values: Floats
+    edges: Ints
+    medians: Floats
+    noise: float
+
+    def first_step(self, block: int) -> int:
+        """Step of the first point of a block."""
+        return int(self.steps[self.edges[block]])
+
+    def last_step(self, block: int) -> int:
+        """Step of the last point of a block."""
+        return int(self.steps[self.edges[block + 1] - 1])
+
+    def best_block(self) -> int:
+        """Index of the block with the lowest median."""
+        return int(np.argmin(self.medians))
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Yardsticks for a loss, all in loss units.
+
+    Attributes:
+        baseline: B0, loss of the best constant predictor.
+        baseline_source: where B0 came from, in words.
+        baseline_known: False when B0 is only the loss at the start; detectors that need B0 then abstain.
+        initial: median of the first three training losses.
+        best: lowest block median of the training loss.
+        progress: P = max(B0 - best, 0.25 |B0|), the unit of every size threshold.
+    """
+
+    baseline: float
+    baseline_source: str
+    baseline_known: bool
+    initial: float
+    best: float
+    progress: float
+
+    def skill(self, loss: float) -> float:
+        """Share of the baseline loss that is gone: 1 - loss / B0. NaN where a loss can be negative."""
+        if self.baseline <= 0.0 or self.best < 0.0:
+            return float("nan")
+        return 1.0 - loss / self.baseline
+
+
+def require_progress_signal(run: Run) -> None:
+    """Refuse runs whose loss does not fall when training goes well.
+
+    Raises:
+        NotAssessable: `run.info.loss_role` is not `progress`.
+    """
+    if run.info.loss_role != "progress":
+        raise NotAssessable(
+            f"the objective is {run.info.loss_role}: its value does not fall when training goes well, "
+            "so judge the run by its own metric"
+        )
+
+
+@memoised
+def training_curve(run: Run) -> Curve:
+    """The finite training losses and their 20 block medians.
+
+    Raises:
+        NotAssessable: fewer than 20 finite values, or the loss is no progress signal.
+    """
+    require_progress_signal(run)
+    series = run.get(LOSS_TRAIN)
+    finite = series.finite() if series is not None else None
+    n = 0 if finite is None else len(finite)
+    if finite is None or n < MIN_POINTS:
+        raise NotAssessable(f"only {n} finite training losses; {MIN_POINTS} are the least that show a trend")
+    values = np.clip(finite.values, -LARGEST, LARGEST)
+    medians = block_medians(values, N_BLOCKS)
+    return Curve(finite.steps, values, block_edges(n, N_BLOCKS), medians, noise_sd(values))
+
+
+@memoised
+def validation_curve(run: Run, least: int = 6) -> Series:
+    """The finite validation losses.
+
+    Raises:
+        NotAssessable: fewer than `least` finite values, or the loss is no progress signal.
+    """
+    require_progress_signal(run)
+    series = run.get(LOSS_VALIDATION)
+    finite = series.finite() if series is not None else None
+    n = 0 if finite is None else len(finite)
+    if finite is None or n < least:
+        raise NotAssessable(f"only {n} evaluations with a finite validation loss; {least} are needed")
+    return Series(finite.steps, np.clip(finite.values, -LARGEST, LARGEST))
+
+
+@memoised
+def levels(run: Run) -> Levels:
+    """The reference levels of the training loss.
+
+    B0 comes from the training labels where the recorder saw them (`run.info.baseline`), else from the number
+    of classes (ln C, exact for balanced classes); otherwise the loss before training stands in and
+    `baseline_known` is False.
+
+    Raises:
+        NotAssessable: see `training_curve`.
+    """
+    curve = training_curve(run)
+    initial = float(np.median(curve.values[:3]))
+    best = float(curve.medians.min())
+    baseline, source, known = _baseline(run, initial)
+    progress = max(baseline - best, 0.25 * abs(baseline))
+    if progress <= 0.0:  # a loss that starts at exactly 0
+        progress = max(float(np.ptp(curve.medians)), float(np.finfo(np.float64).tiny))
+    return Levels(baseline, source, known, initial, best, progress)
+
+
+def _baseline(run: Run, initial: float) -> tuple[float, str, bool]:
+    info = run.info
+    if math.isfinite(info.baseline):
+        return info.baseline, "the training labels", True
+    if info.n_classes > 1 and info.loss_name in CROSS_ENTROPIES:
+        return math.log(info.n_classes), f"ln {info.n_classes} (balanced classes)", True
+    validation = run.get(LOSS_VALIDATION)
+    before = float(validation.values[0]) if validation is not None and validation.steps[0] == 0 else math.nan
+    if math.isfinite(before):
+        return float(np.clip(before, -LARGEST, LARGEST)), "the evaluation before training", False
+    return initial, "the first training losses", False
