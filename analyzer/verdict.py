@@ -60,7 +60,7 @@ def _not_assessable(run: Run) -> str:
     n = len(loss.finite())
     if n < MIN_POINTS:
         return (
-            f"Not assessable: only {n} finite training losses, and {MIN_POINTS} are the least that show a trend."
+            f"Not assessable: only {n} finite training losses; {MIN_POINTS} are the least that show a trend."
             " Train longer, or log the loss more often."
         )
     return ""
