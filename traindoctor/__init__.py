@@ -1,1 +1,130 @@
-"""traindoctor records PyTorch training runs, diagnoses them and prescribes a learning-rate schedule."""
+"""traindoctor records PyTorch training runs, diagnoses them and prescribes a learning-rate schedule.
+
+The public names below are imported on first use, so `import traindoctor` stays cheap and
+needs none of torch, pandas, matplotlib, scikit-learn or WeasyPrint. Only this module knows the wings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .collectors.watch import watch as watch
+    from .errors import TraindoctorError as TraindoctorError
+    from .export import export_run as export_run
+    from .export import to_frame as to_frame
+    from .finding import Diagnosis as Diagnosis
+    from .finding import Finding as Finding
+    from .finding import Prescription as Prescription
+    from .finding import Remedy as Remedy
+    from .finding import Schedule as Schedule
+    from .finding import Severity as Severity
+    from .finding import Skipped as Skipped
+    from .run import Predictions as Predictions
+    from .run import Run as Run
+    from .run import RunInfo as RunInfo
+    from .run import Series as Series
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "watch": ".collectors.watch",
+    "TraindoctorError": ".errors",
+    "export_run": ".export",
+    "to_frame": ".export",
+    **dict.fromkeys(
+        ("Diagnosis", "Finding", "Prescription", "Remedy", "Schedule", "Severity", "Skipped"), ".finding"
+    ),
+    **dict.fromkeys(("Predictions", "Run", "RunInfo", "Series"), ".run"),
+}
+_OWN = ("load", "diagnose", "render", "explain", "detectors")
+
+
+def load(path: str | Path) -> Run:
+    """Read a recorded run.
+
+    Args:
+        path: a run folder, or one log file in it.
+
+    Raises:
+        UnreadableLogError: nothing in it is a run log, or no frame is intact.
+        RunNotFoundError: there is nothing at `path`.
+    """
+    from .collectors.importers.native import read_run
+
+    return read_run(Path(path))
+
+
+def diagnose(run: Run, *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> Diagnosis:
+    """Diagnose a run: findings with root causes first, skipped checks, schedule, prescription, metrics.
+
+    Args:
+        run: from `load`, or built by hand.
+        select: codes or names of the only checks to run; all when empty.
+        ignore: codes or names of checks to leave out.
+
+    Raises:
+        UsageError: `select` or `ignore` holds an unknown code or name.
+    """
+    from .analyzer.engine import diagnose as diagnose_run
+    from .collectors.replay import replay_or_none
+
+    return diagnose_run(run, select=select, ignore=ignore, replay=replay_or_none())
+
+
+def render(diagnosis: Diagnosis, path: str | Path, format: str = "") -> Path:
+    """Write a report.
+
+    Args:
+        diagnosis: from `diagnose`.
+        path: file to write.
+        format: `html`, `pdf`, `md` or `json`; taken from the suffix of `path` when empty.
+
+    Returns:
+        The path written.
+
+    Raises:
+        UsageError: the format is unknown.
+        MissingDependencyError: the format needs a package or system library that is not installed.
+    """
+    from .report_templates.formats import render as render_report
+
+    target = Path(path)
+    render_report(diagnosis, target, format or target.suffix.lstrip("."))
+    return target
+
+
+def explain(code: str) -> str:
+    """What a check reports, how it decides, when it is wrong, and what to try.
+
+    Args:
+        code: a code (`TD101`) or a name (`plateau`).
+
+    Raises:
+        UsageError: there is no such check; the message names the nearest ones.
+    """
+    from .analyzer.catalog import explain as explain_check
+
+    return explain_check(code)
+
+
+def detectors() -> dict[str, Any]:
+    """Class name -> class of every built-in detector; each is also an attribute of this package."""
+    from .analyzer.catalog import CATALOG
+
+    return {type(detector).__name__: type(detector) for detector in CATALOG}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name], __name__), name)
+    if name[:1].isupper() and name in (found := detectors()):
+        return found[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME, *_OWN, *detectors()})

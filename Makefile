@@ -1,0 +1,60 @@
+# The two commands of the README, and what they stand on. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types contracts check wheel-test bench accuracy picture docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv with traindoctor and everything its tests need
+
+$(STAMP): pyproject.toml
+	$(PYTHON) scripts/check_python.py
+	sh scripts/system_libraries.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: setup ## train the digits example twice, wrapped and unmodified; write HTML and PDF reports
+	$(BIN)/python scripts/demo.py --out $(DEMO)
+
+test: setup ## run all tests
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: setup ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy and pyright, both strict
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+contracts: setup ## who may import whom
+	$(BIN)/lint-imports
+
+check: lint types contracts ## everything static
+
+wheel-test: setup ## build the wheel and use it in a clean environment beside decoy modules
+	$(BIN)/python scripts/wheel_test.py
+
+bench: setup ## recording overhead, as ratios to the plain step
+	$(BIN)/python benchmarks/overhead.py
+
+accuracy: setup ## regenerate docs/accuracy.md (resumable)
+	$(BIN)/python -m benchmarks.diagnosis all
+
+docs: setup ## regenerate docs/detectors.md from the detectors
+	$(BIN)/python scripts/detector_docs.py
+
+picture: setup ## regenerate the README's picture from the demo's report
+	$(BIN)/python scripts/picture.py --demo $(DEMO)
+
+clean: ## remove what make made
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
