@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def traindoctor(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "traindoctor", *arguments], cwd=cwd, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "traindoctor", *arguments], cwd=cwd, capture_output=True, text=True
+    )
 
 
 def test_help_needs_no_manual():
@@ -78,7 +80,9 @@ def test_control_characters_never_reach_the_terminal():
 
 def test_every_error_has_its_own_slug_in_the_messages_document():
     documented = (ROOT / "docs" / "messages.md").read_text()
-    kinds = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.TraindoctorError)]
+    kinds = [
+        e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.TraindoctorError)
+    ]
     assert len({kind.slug for kind in kinds}) == len(kinds)
     assert all(f"## {kind.slug}\n" in documented for kind in kinds)
 

@@ -16,10 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def modules_after(statement: str) -> set[str]:
     code = f"import sys; {statement}; print('\\n'.join(sys.modules))"
-    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.split()
+    )
 
 
-@pytest.mark.parametrize("statement", ["import traindoctor", "import traindoctor.cli", "from traindoctor import Run, Finding"])
+@pytest.mark.parametrize(
+    "statement", ["import traindoctor", "import traindoctor.cli", "from traindoctor import Run, Finding"]
+)
 def test_importing_loads_nothing_heavy(statement: str):
     heavy = {"torch", "pandas", "matplotlib", "sklearn", "weasyprint", "scipy", "jinja2"}
     assert not heavy & modules_after(statement)
@@ -27,7 +33,8 @@ def test_importing_loads_nothing_heavy(statement: str):
 
 def test_analysing_and_rendering_never_import_torch():
     loaded = modules_after(
-        "import traindoctor.analyzer.engine, traindoctor.analyzer.schedule, traindoctor.report_templates.formats, "
+        "import traindoctor.analyzer.engine, traindoctor.analyzer.schedule, "
+        "traindoctor.report_templates.formats, "
         "traindoctor.collectors.importers.native"
     )
     assert "torch" not in loaded
