@@ -1,0 +1,130 @@
+"""What detectors read from per-parameter series: tables over sampled steps, by role and in depth order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.run import Floats, Ints, ParameterInfo, Run, Series
+
+from .memo import memoised
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One quantity of several parameters over the sampled steps.
+
+    Attributes:
+        names: parameters in forward order.
+        steps: shape (n,), every step at which one of them was sampled.
+        values: shape (n, len(names)); NaN where a parameter was not sampled or was recorded as NaN.
+    """
+
+    names: tuple[str, ...]
+    steps: Ints
+    values: Floats
+
+    def column(self, name: str) -> Floats:
+        """Values of one parameter, shape (n,)."""
+        return self.values[:, self.names.index(name)]
+
+    def median(self) -> Series:
+        """Median over the parameters per step, only where some value is finite or infinite (not NaN)."""
+        known = ~np.isnan(self.values).all(axis=1)
+        if not known.any():
+            return Series(self.steps[:0], np.empty(0))
+        return Series(self.steps[known], np.nanmedian(self.values[known], axis=1))
+
+
+@memoised
+def matrices(run: Run) -> tuple[ParameterInfo, ...]:
+    """Trainable weight matrices and kernels in forward order.
+
+    Where the log says nothing about roles, every recorded parameter whose name ends in `weight` counts.
+    """
+    known = tuple(p for p in run.info.parameters if p.role == "matrix" and p.trainable)
+    if known or run.info.parameters:
+        return known
+    recorded = run.parameter("weight_norm") or run.parameter("update_ratio")
+    return tuple(ParameterInfo(name, (), "matrix") for name in recorded if name.endswith("weight"))
+
+
+@memoised
+def table(run: Run, quantity: str, names: tuple[str, ...]) -> Table:
+    """One quantity of the named parameters; those that were not recorded are left out."""
+    recorded = run.parameter(quantity)
+    kept = tuple(name for name in names if name in recorded and len(recorded[name]))
+    if not kept:
+        return Table((), np.empty(0, dtype=np.int64), np.empty((0, 0)))
+    steps = np.unique(np.concatenate([recorded[name].steps for name in kept]))
+    values = np.full((steps.size, len(kept)), np.nan)
+    for column, name in enumerate(kept):
+        values[np.searchsorted(steps, recorded[name].steps), column] = recorded[name].values
+    return Table(kept, steps, values)
+
+
+def matrix_table(run: Run, quantity: str) -> Table:
+    """One quantity of the trainable matrices.
+
+    Raises:
+        NotAssessable: it was recorded for none of them.
+    """
+    found = table(run, quantity, tuple(info.name for info in matrices(run)))
+    if not found.names:
+        raise NotAssessable(f"{quantity} was recorded for no trainable weight matrix")
+    return found
+
+
+def update_ratios(run: Run) -> Series:
+    """Median over the matrices of update norm / weight norm, per sampled step; NaN ratios are dropped.
+
+    Raises:
+        NotAssessable: it was recorded for no trainable matrix.
+    """
+    return matrix_table(run, "update_ratio").median()
+
+
+def theoretical_rms(info: ParameterInfo) -> float:
+    """Root mean square of torch's default initial weights, 1 / sqrt(3 fan-in); NaN for vectors.
+
+    Source: `torch.nn.Linear.reset_parameters`, uniform in +-1 / sqrt(fan-in).
+    """
+    fan_in = math.prod(info.shape[1:]) if len(info.shape) > 1 else 0
+    return 1.0 / math.sqrt(3.0 * fan_in) if fan_in else math.nan
+
+
+def has_default_initial_weights(run: Run, info: ParameterInfo) -> bool:
+    """Whether a matrix still holds torch's default random numbers, untrained, at its first sample.
+
+    Such weights are uniform in +-1 / sqrt(fan-in): their largest value sits at that bound and their standard
+    deviation at bound / sqrt 3. Trained weights practically never have both. False when the statistics
+    were not recorded, or for fewer than 32 elements.
+    """
+    largest, spread = (run.parameter(q).get(info.name) for q in ("weight_max", "weight_std"))
+    expected = theoretical_rms(info)
+    if not largest or not spread or not len(largest) or not len(spread) or info.size < 32:
+        return False
+    bound = expected * math.sqrt(3.0)
+    tolerance = 3.0 / math.sqrt(info.size)
+    return bool(
+        1.0 - min(0.3, 10.0 / info.size) <= float(largest.values[0]) / bound <= 1.01
+        and abs(float(spread.values[0]) / expected - 1.0) <= max(0.02, tolerance)
+    )
+
+
+def held_share(infos: Sequence[ParameterInfo], run: Run) -> float:
+    """Share of the model's elements that `infos` hold, 0..1; 0 for a model without known parameters."""
+    total = sum(info.size for info in run.info.parameters)
+    return sum(info.size for info in infos) / total if total else 0.0
+
+
+def late(found: Table, share: float = 1.0 / 3.0) -> Floats:
+    """The rows of a table that lie in the last `share` of its steps, shape (m, n_parameters), m >= 1."""
+    if not found.steps.size:
+        return found.values
+    start = found.steps[-1] - share * (found.steps[-1] - found.steps[0])
+    return found.values[found.steps >= start]
