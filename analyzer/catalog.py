@@ -10,7 +10,28 @@ from traindoctor.detector import Detector
 from traindoctor.errors import UsageError
 from traindoctor.plugins import load_plugins
 
+from .detectors.divergence import Divergence
+from .detectors.loss_spike import LossSpike
+from .detectors.marginal_plateau import MarginalPlateau
+from .detectors.memorisation_gap import MemorisationGap
+from .detectors.no_learning import NoLearning
+from .detectors.non_finite import NonFinite
+from .detectors.overfitting import Overfitting
+from .detectors.plateau import Plateau
+from .detectors.still_improving import StillImproving
+from .detectors.trained_past_best import TrainedPastBest
+
 CATALOG: tuple[Detector, ...] = (
+    Plateau(),
+    Divergence(),
+    NonFinite(),
+    LossSpike(),
+    StillImproving(),
+    NoLearning(),
+    MarginalPlateau(),
+    Overfitting(),
+    MemorisationGap(),
+    TrainedPastBest(),
 )
 """Every built-in detector at its default thresholds, ordered by code."""
 

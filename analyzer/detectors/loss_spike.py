@@ -1,0 +1,188 @@
+"""Sudden rises of the training loss that recover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
+from traindoctor.run import Floats, Run
+
+from ..phrases import place, x_unit
+from ..reference import Curve, levels, training_curve
+from ..signal import MAD_TO_SD, rolling_median, spans_of
+
+WINDOW = 60
+ENVELOPE = 100
+
+
+@dataclass(frozen=True)
+class Spike:
+    """One episode, as indices into the loss curve, both inclusive; `end` is the last one before recovery."""
+
+    first: int
+    end: int
+    peak: int
+    height: float
+    cost: float
+    recovered: bool
+
+
+@dataclass(frozen=True)
+class LossSpike:
+    """Reports episodes in which the training loss jumps far above its recent level and comes back.
+
+    A loss is in a spike when it exceeds the median of the 60 losses before it by more than `sigmas` robust
+    standard deviations of those, by more than `envelope` times what the 98 % quantile of the last 100 does,
+    and by more than `share` of max(B0 - that median, 0.25 B0); the first 5 % of the run are exempt. An
+    episode has at least 2 such losses among 3 in a row. It ends when the median of 5 losses is back. Warning
+    when the episodes together take at least `wasted` of the run's steps or when `many` occur; a note
+    otherwise. The cost is the area above the level before, in units of progress times steps.
+
+    Why it matters: a spike wastes the steps until recovery, and a larger one may not recover.
+
+    When it is wrong: batches of very different difficulty (one hard batch per epoch), and resumed runs whose
+    data order starts again. A spike that does not recover is reported as divergence.
+
+    What to try: clip the gradient norm at its 90th percentile, lower the learning rate or lengthen the
+    warm-up, skip the batch if it is always the same one.
+
+    Source: ours; the classes fast, slow and not recovering follow the public training logs of large models.
+
+    Example:
+        >>> losses = np.linspace(2.0, 1.0, 1000) + 0.01 * np.sin(np.arange(1000.0) ** 2)
+        >>> losses[500:580] += 2.0
+        >>> run = Run("r", "r", {"loss/train": Series(np.arange(1000), losses)})
+        >>> [(f.severity.value, f.first_step) for f in LossSpike().check(run)]
+        [('warning', 500)]
+    """
+
+    code: str = "TD104"
+    name: str = "loss-spike"
+    needs: tuple[str, ...] = (LOSS_TRAIN,)
+    sigmas: float = 8.0
+    envelope: float = 1.5
+    share: float = 0.25
+    wasted: float = 0.05
+    many: int = 5
+    least_points: int = 200
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding, about all episodes.
+
+        Raises:
+            NotAssessable: fewer than `least_points` finite losses, or the loss is no progress signal.
+        """
+        curve = training_curve(run)
+        n = curve.values.size
+        if n < self.least_points:
+            raise NotAssessable(f"only {n} finite training losses; {self.least_points} are needed to tell a "
+                                "spike from noise")
+        spikes = [spike for spike in self._episodes(run, curve) if spike.recovered]
+        if spikes:
+            yield self._finding(run, curve, spikes)
+
+    def _episodes(self, run: Run, curve: Curve) -> list[Spike]:
+        x = curve.values
+        level = rolling_median(x, WINDOW)
+        before = np.concatenate([x[:1], level[:-1]])
+        spread = MAD_TO_SD * rolling_median(np.abs(x - before), WINDOW)
+        spread = np.concatenate([spread[:1], spread[:-1]])
+        baseline = levels(run).baseline
+        size = self.share * np.maximum(baseline - before, 0.25 * abs(baseline))
+        excess = x - before
+        high = excess > np.maximum(self.sigmas * np.maximum(spread, 1e-3 * np.abs(before)), size)
+        high[: max(WINDOW, x.size // 20)] = False
+        candidates = np.flatnonzero(high)
+        quantile = _past_quantile(x, candidates)
+        keep = excess[candidates] > self.envelope * (quantile - before[candidates])
+        # Inside an episode its own values lift the envelope, so only the way in must beat it.
+        sure = np.zeros(x.size, dtype=bool)
+        sure[candidates[keep]] = True
+        return _episodes_of(x, before, sure, levels(run).progress, curve.noise)
+
+    def _finding(self, run: Run, curve: Curve, spikes: list[Spike]) -> Finding:
+        worst = max(spikes, key=lambda spike: spike.cost)
+        total = sum(int(curve.steps[s.end] - curve.steps[s.first]) + 1 for s in spikes)
+        share = total / max(run.n_steps, 1)
+        first, last = int(curve.steps[spikes[0].first]), int(curve.steps[spikes[-1].end])
+        growth = gradient_growth(run, int(curve.steps[worst.first]))
+        cost = sum(spike.cost for spike in spikes)
+        is_material = share >= self.wasted or len(spikes) >= self.many
+        at = int(curve.steps[worst.peak])
+        unit = x_unit(run)
+        episodes = "one spike" if len(spikes) == 1 else f"{len(spikes)} spikes"
+        sign = f" The gradient norm had grown {growth:.3g}-fold just before." if growth >= 5.0 else ""
+        return Finding(
+            self.code, self.name, Severity.WARNING if is_material else Severity.INFO, 0.9, first, last,
+            f"The training loss had {episodes}, the worst of {worst.height:.3g} at {place(run, at)}; until "
+            f"recovery they took {total} {unit}, {share:.1%} of the run.{sign}",
+            {"spikes": float(len(spikes)), "height": worst.height, "worst at": float(at),
+             "spent in spikes": float(total), "share of the run": share, "area": cost,
+             "gradient growth before": growth},
+            {"spikes": "episodes", "height": "loss units", "worst at": unit, "spent in spikes": unit,
+             "share of the run": "fraction", "area": f"progress x {unit}",
+             "gradient growth before": "times its median"},
+            _remedy(run, growth),
+        )
+
+
+def _past_quantile(x: Floats, at: np.ndarray) -> Floats:
+    """98 % quantile of the 100 values before each index (at least 60 exist), shape of `at`."""
+    out = np.empty(at.size)
+    for chunk in range(0, at.size, 4096):
+        index = at[chunk:chunk + 4096, None] - np.arange(1, ENVELOPE + 1)[None, :]
+        out[chunk:chunk + 4096] = np.quantile(x[np.maximum(index, 0)], 0.98, axis=1)
+    return out
+
+
+def _episodes_of(x: Floats, before: Floats, high: np.ndarray, progress: float, noise: float) -> list[Spike]:
+    """Episodes with at least 2 of 3 consecutive points high, each followed to its recovery."""
+    padded = np.concatenate([high, [False, False]])
+    pairs = high & (padded[1:-1] | padded[2:])
+    smooth = rolling_median(x, 5)
+    episodes: list[Spike] = []
+    for first, _ in spans_of(pairs):
+        if episodes and first <= episodes[-1].end:
+            continue
+        level = float(before[first])
+        back = level + max(2.0 * noise, 0.05 * progress)
+        # The trailing median of 5 looks back, so recovery is read 4 points later.
+        after = np.flatnonzero(smooth[first + 4:] <= back)
+        recovered = after.size > 0
+        end = min(first + int(after[0]) + 2, x.size - 1) if recovered else x.size - 1
+        inside = x[first:end + 1]
+        peak = first + int(np.argmax(inside))
+        cost = float(np.maximum(inside - level, 0.0).sum()) / progress
+        episodes.append(Spike(first, end, peak, float(x[peak]) - level, cost, recovered))
+    return episodes
+
+
+def gradient_growth(run: Run, step: int) -> float:
+    """Largest gradient norm of the 6 steps up to `step` over the median of the 100 before; 1 when unknown."""
+    series = run.get(GRAD_NORM_PRECLIP) or run.get(GRAD_NORM)
+    if series is None:
+        return 1.0
+    near, calm = series.between(step - 5, step).finite(), series.between(step - 105, step - 6).finite()
+    middle = float(np.median(calm.values)) if len(calm) >= 10 else 0.0
+    return float(near.values.max()) / middle if len(near) and middle > 0.0 else 1.0
+
+
+def _remedy(run: Run, growth: float) -> Remedy:
+    series = run.get(GRAD_NORM_PRECLIP) or run.get(GRAD_NORM)
+    finite = series.finite().values if series is not None else np.empty(0)
+    if finite.size < 10:
+        return Remedy(
+            "Clip the gradient norm at the 90th percentile of its usual values.",
+            "torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)  # before optimizer.step()",
+        )
+    limit = float(np.quantile(finite, 0.9))
+    why = "" if growth >= 5.0 else " Since the gradient norm gave no warning, look at the batches there too."
+    return Remedy(
+        f"Clip the gradient norm at {limit:.2g}, the 90th percentile of this run.{why}",
+        f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={limit:.2g})  # before optimizer.step()",
+    )

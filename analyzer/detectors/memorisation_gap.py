@@ -1,0 +1,87 @@
+"""A model that solved its training data and not the validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
+from traindoctor.run import Run
+
+from ..phrases import confidence, place
+from ..reference import levels, training_curve, validation_curve
+
+
+@dataclass(frozen=True)
+class MemorisationGap:
+    """Reports a large gap between validation and training loss when the training data are nearly solved.
+
+    (validation - training) / B0 at the end exceeds `gap` while the training skill 1 - training/B0 exceeds
+    `solved`; B0 is the loss of the best constant predictor. Both losses are medians over the end of the run.
+    Healthy runs on small networks have gaps of 0.01-0.05. The ratio of the two losses is not used: it grows
+    without bound in every run that fits its training data.
+
+    Why it matters: the model has capacity to spare for memorising; the validation loss is limited by data
+    and regularisation, not by training longer.
+
+    When it is wrong: the two losses are not comparable (label smoothing, a regulariser or mixup in one of
+    them only), or the validation data come from elsewhere on purpose.
+
+    What to try: more data or augmentation, weight decay, dropout, label smoothing, a smaller model.
+
+    Source: ours; thresholds from trials on small networks.
+
+    Example:
+        >>> steps, k = np.arange(1000), np.arange(10)
+        >>> series = {"loss/train": Series(steps, 2.3 * np.exp(-steps / 100)),
+        ...           "loss/validation": Series(100 * k + 99, 1.0 + np.exp(-k / 2.0))}
+        >>> run = Run("r", "r", series, info=RunInfo(baseline=2.3026))
+        >>> [f.severity.value for f in MemorisationGap().check(run)]
+        ['warning']
+    """
+
+    code: str = "TD403"
+    name: str = "memorisation-gap"
+    needs: tuple[str, ...] = (LOSS_TRAIN, LOSS_VALIDATION)
+    gap: float = 0.15
+    solved: float = 0.9
+    least_evaluations: int = 3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding.
+
+        Raises:
+            NotAssessable: B0 is unknown, too few evaluations or losses, or the loss is no progress signal.
+        """
+        evaluations = validation_curve(run, self.least_evaluations)
+        curve, level = training_curve(run), levels(run)
+        if not level.baseline_known or level.baseline <= 0.0:
+            raise NotAssessable("the loss of the best constant predictor is unknown: the labels were not seen")
+        training = float(curve.medians[-1])
+        validation = float(np.median(evaluations.values[-3:]))
+        skill, gap = level.skill(training), (validation - training) / level.baseline
+        if gap <= self.gap or skill <= self.solved:
+            return
+        at = curve.medians < (1.0 - self.solved) * level.baseline
+        start = curve.first_step(int(np.argmax(at)))
+        held_out = level.skill(validation)
+        yield Finding(
+            self.code, self.name, Severity.WARNING, confidence(gap / self.gap), start, int(curve.steps[-1]),
+            f"The model memorises its training data: since {place(run, start)} {skill:.0%} of the constant "
+            f"predictor's loss is gone in training, but only {held_out:.0%} in validation ({training:.3g} "
+            f"against {validation:.3g}).",
+            {"gap": gap, "training skill": skill, "validation skill": held_out, "training loss": training,
+             "validation loss": validation, "solved since": float(start)},
+            {"gap": "share of the constant predictor's loss", "training skill": "fraction",
+             "validation skill": "fraction", "training loss": "loss units", "validation loss": "loss units",
+             "solved since": "steps"},
+            Remedy(
+                "Use more data or augmentation, or regularise more; training longer will not help.",
+                "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05)\n"
+                "criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)",
+            ),
+        )

@@ -1,0 +1,158 @@
+"""A model that never got better than a constant answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
+from traindoctor.run import Run
+
+from ..phrases import confidence, x_unit
+from ..reference import Levels, levels, training_curve
+from ..signal import mann_kendall_z, median3
+from ..trend import late_trend
+
+OVERFIT_ONE_BATCH = """\
+x, y = next(iter(train_loader))          # a sound model and loss reach ~0 on one batch
+for step in range(200):
+    optimizer.zero_grad()
+    loss = criterion(model(x), y)
+    loss.backward()
+    optimizer.step()
+print(loss.item())"""
+
+
+@dataclass(frozen=True)
+class NoLearning:
+    """Reports a run whose loss never beat the best constant predictor.
+
+    The best smoothed validation loss (3-point median; the best of 20 block medians of the training loss
+    where there was no evaluation) is at least `share` of B0, the loss of the best constant predictor, after
+    at least `least_steps` steps. Where the training loss itself is far below B0, the model memorised without
+    generalising, and the labels are the suspect. A note when the loss was still falling significantly at the
+    end. Where B0 is unknown, only a loss without any trend counts: block medians that do not fall
+    (Mann-Kendall score above -1.64) and a best one less than `flat` below the first losses.
+
+    Why it matters: the model answers as if it had not seen the input; the whole run is wasted.
+
+    When it is wrong: targets that cannot be predicted from the input at all, a loss reported in other units
+    than B0, and fine-tuning that starts where it ends.
+
+    What to try: overfit one batch; if that fails, the wiring, the loss or the learning rate are wrong; if it
+    works, look at labels, shuffling and features.
+
+    Source: ours; overfitting one batch is Karpathy's recipe for training neural networks.
+
+    Example:
+        >>> losses = 2.3 + 0.05 * np.random.default_rng(0).normal(size=500)
+        >>> info = RunInfo(baseline=2.3026)
+        >>> run = Run("r", "r", {"loss/train": Series(np.arange(500), losses)}, info=info)
+        >>> [f.severity.value for f in NoLearning().check(run)]
+        ['critical']
+    """
+
+    code: str = "TD107"
+    name: str = "no-learning"
+    needs: tuple[str, ...] = (LOSS_TRAIN,)
+    share: float = 0.9
+    flat: float = 0.05
+    least_steps: int = 200
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding.
+
+        Raises:
+            NotAssessable: too few losses or steps, the loss is no progress signal, or the loss stays above B0
+                in a way that speaks for other units.
+        """
+        curve, level = training_curve(run), levels(run)
+        if run.info.x_unit == "optimizer steps" and run.n_steps < self.least_steps:
+            raise NotAssessable(f"only {run.n_steps} steps; {self.least_steps} are needed before a verdict")
+        if not level.baseline_known or level.baseline <= 0.0:
+            if self._has_no_trend(run, level):
+                yield self._without_baseline(run, level)
+            return
+        held_out = _best_validation(run)
+        reached = level.best if math.isnan(held_out) else held_out
+        if reached < self.share * level.baseline:
+            return
+        is_learning = level.best < (1.0 - 2.0 * (1.0 - self.share)) * level.baseline
+        if not is_learning and level.best > 1.5 * level.baseline and level.best < 0.5 * level.initial:
+            raise NotAssessable(
+                f"the loss fell to {level.best:.3g}, still far above the constant predictor's "
+                f"{level.baseline:.3g}: it seems to be reported in other units"
+            )
+        yield self._finding(run, level, reached, is_learning, int(curve.steps[0]), int(curve.steps[-1]))
+
+    def _finding(
+        self, run: Run, level: Levels, reached: float, is_learning: bool, first: int, last: int
+    ) -> Finding:
+        evidence = {
+            "best loss": reached, "constant predictor": level.baseline, "best training loss": level.best,
+            "share of the constant predictor's loss": reached / level.baseline,
+        }
+        units = dict.fromkeys(evidence, "loss units")
+        units["share of the constant predictor's loss"] = "fraction"
+        if is_learning:
+            message = (
+                f"The model memorises but does not generalise: the training loss fell to {level.best:.3g}, "
+                f"while the validation loss never got below {reached:.3g}, and a constant answer gives "
+                f"{level.baseline:.3g}."
+            )
+            remedy = Remedy(
+                "Check that labels belong to their inputs and that training and validation data are prepared "
+                "the same way.",
+                "for x, y in itertools.islice(train_loader, 3):\n    print(x.mean(), x.std(), y[:10])",
+            )
+            return Finding(self.code, self.name, Severity.CRITICAL, 0.9, first, last, message, evidence,
+                           units, remedy)
+        is_falling = late_trend(run).is_falling
+        message = (
+            f"The model never beat a constant answer: its best loss is {reached:.3g}, and answering the same "
+            f"for every input gives {level.baseline:.3g}."
+            + (" It was still falling at the end." if is_falling else "")
+        )
+        margin = reached / level.baseline / self.share
+        return Finding(
+            self.code, self.name, Severity.INFO if is_falling else Severity.CRITICAL,
+            confidence(1.0 + 10.0 * (margin - 1.0)), first, last, message, evidence, units, _remedy(run),
+        )
+
+    def _has_no_trend(self, run: Run, level: Levels) -> bool:
+        curve = training_curve(run)
+        if level.initial == 0.0:
+            return False
+        fall = max(level.initial, float(curve.medians[0])) - level.best
+        return mann_kendall_z(curve.medians) > -1.64 and fall < self.flat * abs(level.initial)
+
+    def _without_baseline(self, run: Run, level: Levels) -> Finding:
+        curve = training_curve(run)
+        fall = level.initial - level.best
+        n = int(curve.steps[-1] - curve.steps[0]) + 1
+        return Finding(
+            self.code, self.name, Severity.WARNING, 0.7, int(curve.steps[0]), int(curve.steps[-1]),
+            f"The training loss has no trend: it began at {level.initial:.3g}, and its best level in {n} "
+            f"{x_unit(run)} is {level.best:.3g}.",
+            {"first losses": level.initial, "best loss": level.best, "fall": fall, "length": float(n)},
+            {"first losses": "loss units", "best loss": "loss units", "fall": "loss units",
+             "length": x_unit(run)},
+            _remedy(run),
+        )
+
+
+def _best_validation(run: Run) -> float:
+    """Best 3-point median of the validation loss; NaN with fewer than 2 finite evaluations."""
+    series = run.get(LOSS_VALIDATION)
+    finite = series.finite().values if series is not None else np.empty(0)
+    return float(median3(finite).min()) if finite.size >= 2 else float("nan")
+
+
+def _remedy(run: Run) -> Remedy:
+    return Remedy("Try to overfit one batch: if that fails, the wiring or the learning rate is wrong, else look "
+                  "at the data.", OVERFIT_ONE_BATCH)

@@ -1,0 +1,62 @@
+"""The best evaluation of a run, and what came after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.run import Series
+
+from .signal import median3, noise_sd
+
+
+@dataclass(frozen=True)
+class AfterBest:
+    """How a held-out measure went on after its best evaluation; worse is larger.
+
+    Attributes:
+        best_step: step of the best smoothed evaluation.
+        last_step: step of the last evaluation.
+        best: smoothed value there.
+        final: median of the last max(3, n/6) evaluations.
+        rise: final - best; positive when it got worse.
+        standard_error: of the rise, from the evaluation-to-evaluation noise.
+        n_after: evaluations after the best one.
+        n_tail: evaluations in the tail.
+    """
+
+    best_step: int
+    last_step: int
+    best: float
+    final: float
+    rise: float
+    standard_error: float
+    n_after: int
+    n_tail: int
+
+
+def after_best(evaluations: Series) -> AfterBest:
+    """Compare the end of a held-out measure with its best moment; smaller values are better.
+
+    Args:
+        evaluations: at least 6 finite values.
+    """
+    smooth = median3(evaluations.values)
+    n = len(evaluations)
+    best = int(np.argmin(smooth))
+    tail = max(3, n // 6)
+    final = float(np.median(smooth[-tail:]))
+    noise = noise_sd(evaluations.values)
+    # Both levels are medians: of 3 evaluations at the best moment, of `tail` at the end.
+    error = noise * float(np.sqrt(1.0 / tail + 1.0 / 3.0))
+    return AfterBest(
+        best_step=int(evaluations.steps[best]),
+        last_step=int(evaluations.steps[-1]),
+        best=float(smooth[best]),
+        final=final,
+        rise=final - float(smooth[best]),
+        standard_error=error,
+        n_after=n - 1 - best,
+        n_tail=tail,
+    )
