@@ -1,1 +1,8 @@
-"""Recognise and prescribe learning-rate schedules."""
+"""Recognise the learning-rate schedule of a run, and prescribe the next one."""
+
+from __future__ import annotations
+
+from .prescription import prescribe
+from .recognition import Metric, recognise, recognise_trace
+
+__all__ = ["Metric", "prescribe", "recognise", "recognise_trace"]

@@ -1,0 +1,125 @@
+"""An LR trace cleaned and put on the clock of its scheduler: one value per call of `scheduler.step()`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from traindoctor.run import Floats, Ints
+
+CHANGE = 1e-7
+"""Relative LR difference from which on two neighbouring values count as different (float32 logs: 6e-8)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Learning rates over scheduler ticks.
+
+    Attributes:
+        ticks: shape (n,), strictly increasing from 0; a tick that was not recorded is absent.
+        values: shape (n,), LR in force during the tick, finite.
+        unit: `epoch` when a tick is an epoch, else `step`.
+        every: optimizer steps per tick when `unit` is `step`; 1 for an epoch clock.
+        length: ticks up to the end of the trace, including those without a record.
+    """
+
+    ticks: Ints
+    values: Floats
+    unit: str
+    every: int
+    length: int
+
+    @property
+    def peak(self) -> float:
+        """Largest learning rate."""
+        return float(self.values.max())
+
+    def part(self, first: int) -> Trace:
+        """The trace from record `first` on, its ticks counted from there."""
+        begin = int(self.ticks[first])
+        return Trace(
+            self.ticks[first:] - begin, self.values[first:], self.unit, self.every, self.length - begin
+        )
+
+
+def cleaned(steps: ArrayLike, lr: ArrayLike) -> tuple[Ints, Floats]:
+    """Finite records in step order, both shape (n,); after a rewind the later record of a step counts.
+
+    Raises:
+        ValueError: the two differ in length.
+    """
+    x = np.asarray(steps, dtype=np.float64).ravel()
+    y = np.asarray(lr, dtype=np.float64).ravel()
+    if x.size != y.size:
+        raise ValueError(f"expected as many steps as learning rates, found {x.size} steps and {y.size} rates")
+    keep = np.isfinite(x) & np.isfinite(y)
+    x, y = x[keep].astype(np.int64), y[keep]
+    if x.size > 1 and not bool(np.all(np.diff(x) > 0)):
+        # np.unique keeps the first of equal steps: reversing makes it the one recorded last
+        x, index = np.unique(x[::-1], return_index=True)
+        y = y[::-1][index]
+    return x, y
+
+
+def change_points(values: Floats) -> Ints:
+    """Indices i >= 1 with values[i] different from values[i - 1]."""
+    size = np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
+    return np.flatnonzero(np.abs(np.diff(values)) > CHANGE * size) + 1
+
+
+def step_trace(steps: Ints, lr: Floats) -> Trace:
+    """The trace on the clock of the optimizer; `steps` non-empty and increasing."""
+    ticks = steps - steps[0]
+    return Trace(ticks, lr, "step", 1, int(ticks[-1]) + 1)
+
+
+def epoch_trace(steps: Ints, lr: Floats, epoch_ends: ArrayLike | None) -> Trace | None:
+    """The trace on the clock of the epochs, or None unless every LR change falls on the end of an epoch.
+
+    Args:
+        steps: shape (n,), increasing.
+        lr: shape (n,).
+        epoch_ends: last optimizer step of each epoch.
+    """
+    ends = np.unique(np.asarray([] if epoch_ends is None else epoch_ends, dtype=np.float64))
+    ends = ends[np.isfinite(ends)]
+    changes = change_points(lr)
+    if not ends.size or not changes.size:
+        return None
+    epoch = np.searchsorted(ends, steps, side="left")
+    if not bool(np.all(epoch[changes] > epoch[changes - 1])):
+        return None
+    epoch = epoch - epoch[0]
+    ticks, first = np.unique(epoch, return_index=True)
+    return Trace(ticks.astype(np.int64), lr[first], "epoch", 1, int(ticks[-1]) + 1)
+
+
+def coarse_trace(trace: Trace) -> Trace | None:
+    """The trace on a clock whose tick is the greatest common divisor of all change positions; None if that is 1.
+
+    This is the clock of a scheduler stepped once per epoch when the epochs themselves were not recorded.
+    """
+    changes = change_points(trace.values)
+    if trace.unit == "epoch" or changes.size < 2:
+        return None
+    every = int(np.gcd.reduce(trace.ticks[changes]))
+    if every < 2:
+        return None
+    ticks, first = np.unique(trace.ticks // every, return_index=True)
+    return Trace(ticks, trace.values[first], "step", every * trace.every, int(ticks[-1]) + 1)
+
+
+def thinned(trace: Trace, limit: int = 3000) -> Trace:
+    """At most about `limit` records: evenly spread ones, both ends, and the neighbours of the sharpest bends."""
+    n = trace.ticks.size
+    if n <= limit:
+        return trace
+    spread = np.linspace(0, n - 1, limit // 2).astype(np.int64)
+    bends = np.abs(np.diff(trace.values, 2))
+    sharp = np.argpartition(bends, -limit // 12)[-limit // 12 :]
+    near = (sharp[:, None] + np.arange(-1, 4)[None, :]).ravel()
+    ends = np.concatenate([np.arange(64), np.arange(n - 64, n)])
+    index = np.unique(np.clip(np.concatenate([spread, near, ends]), 0, n - 1))
+    return Trace(trace.ticks[index], trace.values[index], trace.unit, trace.every, trace.length)
