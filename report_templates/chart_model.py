@@ -1,0 +1,139 @@
+"""Drawings as plain data: what stands in a chart, before anything is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from traindoctor.run import Floats
+
+MarkKind = Literal["span", "point", "non-finite"]
+MarkTone = Literal["critical", "warning", "info", "neutral"]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One line of a chart, already thinned out.
+
+    Attributes:
+        label: name shown at the end of the line.
+        x: shape (n,), same unit as the axis.
+        y: shape (n,), finite.
+        low: shape (m,), lower edge of the band over `band_x`; empty without a band.
+        high: shape (m,), upper edge.
+        band_x: shape (m,).
+        colour: index into the palette, -1 for a muted line without a label.
+        dash: index into the dash patterns, 0 is solid.
+        is_stepped: the value holds until the next one (learning rates).
+        spark: the curve as one line of block characters, "" where there is no time axis.
+    """
+
+    label: str
+    x: Floats
+    y: Floats
+    low: Floats
+    high: Floats
+    band_x: Floats
+    colour: int = 0
+    dash: int = 0
+    is_stepped: bool = False
+    spark: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something pointed at: a span of steps, a point, or steps with non-finite values."""
+
+    kind: MarkKind
+    first: float
+    last: float
+    label: str = ""
+    tone: MarkTone = "neutral"
+    y: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot of a stack.
+
+    Attributes:
+        y_label: quantity and unit.
+        curves: the lines.
+        marks: spans, points and rugs drawn on the panel.
+        is_log: logarithmic y axis.
+        height: relative height in the stack.
+    """
+
+    y_label: str
+    curves: tuple[Curve, ...]
+    marks: tuple[Mark, ...] = ()
+    is_log: bool = False
+    height: float = 1.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Plots below each other over one x axis; `lanes` are the findings as bars underneath."""
+
+    kind: ClassVar[str] = "stack"
+    panels: tuple[Panel, ...]
+    x_label: str
+    x_limits: tuple[float, float]
+    lanes: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Parameters x time.
+
+    Attributes:
+        rows: label of each row, in forward order.
+        blocks: block of each row, same length; a change of block is drawn as a gap in the labels.
+        values: shape (n_rows, n_bins); 0 is an exact zero, non-finite was recorded as such.
+        is_recorded: shape (n_rows, n_bins), 0 or 1.
+        x_limits: first and last step.
+        limits: colour limits, log10 of the value.
+        unit: unit at the colour bar.
+        x_label: what the x axis counts.
+    """
+
+    kind: ClassVar[str] = "heat-map"
+    rows: tuple[str, ...]
+    blocks: tuple[str, ...]
+    values: Floats
+    is_recorded: Floats
+    x_limits: tuple[float, float]
+    limits: tuple[float, float]
+    unit: str
+    x_label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A confusion matrix: counts (n, n), rows are true classes, columns predicted ones."""
+
+    kind: ClassVar[str] = "matrix"
+    labels: tuple[str, ...]
+    counts: Floats
+
+
+@dataclass(frozen=True)
+class UnitCurves:
+    """Curves on the unit square; a baseline height, or the diagonal when it is NaN."""
+
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    is_diagonal_chance: bool
+    chance: float = float("nan")
+
+
+@dataclass(frozen=True)
+class UnitSquares:
+    """Charts on the unit square side by side (precision-recall, ROC)."""
+
+    kind: ClassVar[str] = "unit-squares"
+    charts: tuple[UnitCurves, ...]
+
+
+Drawing = Stack | HeatMap | Matrix | UnitSquares

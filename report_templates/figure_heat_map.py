@@ -1,0 +1,117 @@
+"""Parameters x time as one palette image, with flat colours for zero, non-finite and not recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from .chart_model import HeatMap
+from .figure_style import INK, NORMAL, SMALL, WIDTH, new_figure, place, step_ticks
+from .number_format import name, number
+
+ZERO, NOT_FINITE, NOT_RECORDED = "#000000", "#E8384F", "#B9BDC4"
+_LEVELS = 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 2.15, 1.0, 0.12, 0.78
+_ROW, _MIN_HEIGHT, _MAX_HEIGHT = 0.155, 0.9, 6.6
+_LABEL_LIMIT = 30
+
+
+def draw_heat_map(heat: HeatMap) -> Figure:
+    """Draw one heat map with its colour bar and its legend of flat colours."""
+    height = min(max(len(heat.rows) * _ROW, _MIN_HEIGHT), _MAX_HEIGHT)
+    figure = new_figure(_TOP + height + _BOTTOM)
+    axes = place(figure, _LEFT, _TOP, WIDTH - _LEFT - _RIGHT, height)
+    first, last = heat.x_limits
+    extent = (first, max(last, first + 1), len(heat.rows), 0)
+    axes.imshow(_pixels(heat), interpolation="none", aspect="auto", extent=extent)
+    _label_rows(axes, heat, height)
+    step_ticks(axes.xaxis)
+    axes.set_xlabel(heat.x_label, fontsize=NORMAL, labelpad=3)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=2.5, width=0.6, pad=3)
+    _colour_bar(figure, heat, height)
+    _legend(figure, heat)
+    return figure
+
+
+def colours() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The 240 levels of the scale, shape (240, 4). The darkest sixth is left out: it would pass for a zero."""
+    scale = mpl.colormaps["viridis"](np.linspace(0.16, 1.0, _LEVELS))
+    return np.asarray(np.round(scale * 255), dtype=np.uint8)
+
+
+def _pixels(heat: HeatMap) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Shape (n_rows, n_bins, 4): at most 243 distinct colours."""
+    low, high = heat.limits
+    is_positive = np.isfinite(heat.values) & (heat.values > 0)
+    logs = np.log10(np.where(is_positive, heat.values, 1.0))
+    level = np.clip((logs - low) / (high - low) * (_LEVELS - 1), 0, _LEVELS - 1).round().astype(int)
+    pixels = colours()[level]
+    # A negative value (a mean, say) has no logarithm; no quantity shown here can be negative.
+    pixels[heat.values == 0] = _rgba(ZERO)
+    pixels[~np.isfinite(heat.values)] = _rgba(NOT_FINITE)
+    pixels[heat.is_recorded == 0] = _rgba(NOT_RECORDED)
+    return pixels
+
+
+def _rgba(colour: str) -> tuple[int, int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16), 255
+
+
+def _label_rows(axes: Any, heat: HeatMap, height: float) -> None:
+    """Every row where there is room; otherwise the first row of as many blocks as fit."""
+    n_rows = len(heat.rows)
+    most = max(1, int(height / 0.135))
+    rows = list(range(n_rows))
+    labels = list(heat.rows)
+    if n_rows > most:
+        rows = [i for i in rows if i == 0 or heat.blocks[i] != heat.blocks[i - 1]]
+        rows = rows[:: -(-len(rows) // most)]
+        labels = [heat.rows[i] for i in rows]
+    axes.set_yticks([row + 0.5 for row in rows], [name(label, _LABEL_LIMIT) for label in labels], fontsize=SMALL)
+
+
+def _colour_bar(figure: Figure, heat: HeatMap, height: float) -> None:
+    bar_height = min(height, 2.4)
+    axes = place(figure, WIDTH - _RIGHT + 0.16, _TOP, 0.13, bar_height)
+    low, high = heat.limits
+    axes.imshow(colours()[::-1][:, None, :], interpolation="none", aspect="auto", extent=(0, 1, low, high))
+    decades = np.arange(np.ceil(low), np.floor(high) + 1)
+    ticks = decades if len(decades) >= 2 else np.linspace(low, high, 3)
+    ticks = ticks[:: -(-len(ticks) // 6)]
+    axes.set_yticks(list(ticks), [number(10.0**tick, 2).replace("-", "−") for tick in ticks], fontsize=SMALL)
+    axes.yaxis.tick_right()
+    axes.set_xticks([])
+    axes.tick_params(length=2.5, width=0.6, pad=2)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _legend(figure: Figure, heat: HeatMap) -> None:
+    """The flat colours in words, below the map; only those that occur, and the unit of the colour bar."""
+    recorded = heat.is_recorded > 0
+    entries = [
+        (ZERO, "exactly zero", bool((recorded & (heat.values == 0)).any())),
+        (NOT_FINITE, "NaN or infinite", bool((recorded & ~np.isfinite(heat.values)).any())),
+        (NOT_RECORDED, "not recorded", bool((~recorded).any())),
+    ]
+    full_width, full_height = figure.get_size_inches()
+    y = 0.14 / full_height
+    x = _LEFT
+    for colour, label, is_present in entries:
+        if not is_present:
+            continue
+        side = 0.11
+        patch = mpl.patches.Rectangle(
+            (x / full_width, y - 0.02 / full_height), side / full_width, side / full_height,
+            transform=figure.transFigure, facecolor=colour, edgecolor=INK, linewidth=0.4,
+        )  # fmt: skip
+        figure.add_artist(patch)
+        figure.text((x + side + 0.06) / full_width, y, label, fontsize=SMALL, va="baseline")
+        x += side + 0.06 + 0.075 * len(label) + 0.22
+    unit = "log colour scale" if heat.unit in {"", "dimensionless"} else f"{heat.unit}, log colour scale"
+    figure.text((full_width - 0.04) / full_width, y, unit, fontsize=SMALL, va="baseline", ha="right")

@@ -1,0 +1,172 @@
+"""Plots over time below each other, one x axis: loss, learning rate, gradient norm, findings as bars underneath."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .chart_model import Curve, Mark, Panel, Stack
+from .figure_style import (
+    AXIS_ALPHA,
+    DASHES,
+    GRID_ALPHA,
+    INK,
+    NON_FINITE,
+    NORMAL,
+    PALETTE,
+    SMALL,
+    TONES,
+    WIDTH,
+    calm,
+    new_figure,
+    place,
+    step_ticks,
+    value_ticks,
+)
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.78, 1.16, 0.22, 0.44
+_UNIT, _GAP, _LANE = 1.25, 0.26, 0.27
+_LABEL_DISTANCE = 11.0
+
+
+def draw_stack(stack: Stack) -> tuple[Figure, tuple[Any, ...]]:
+    """Draw the stack; returns the figure and the axes of its panels, top to bottom."""
+    heights = [panel.height * _UNIT for panel in stack.panels]
+    lanes = len(stack.lanes) * _LANE + (0.1 if stack.lanes else 0.0)
+    total = _TOP + sum(heights) + _GAP * (len(heights) - 1) + lanes + _BOTTOM
+    figure = new_figure(total)
+    width = WIDTH - _LEFT - _RIGHT
+    limits = _padded(*stack.x_limits)
+    drawn: list[Any] = []
+    top = _TOP
+    for panel, height in zip(stack.panels, heights, strict=True):
+        axes = place(figure, _LEFT, top, width, height)
+        axes.set_xlim(*limits)
+        _draw_panel(axes, panel)
+        drawn.append(axes)
+        top += height + _GAP
+    last = drawn[-1]
+    if stack.lanes:
+        last = place(figure, _LEFT, top - _GAP + 0.1, width, lanes - 0.1)
+        _draw_lanes(last, stack.lanes, limits)
+    for axes in drawn:
+        step_ticks(axes.xaxis)
+        axes.tick_params(labelbottom=axes is last)
+    last.set_xlabel(stack.x_label, fontsize=NORMAL, labelpad=4)
+    return figure, tuple(drawn)
+
+
+def _padded(first: float, last: float) -> tuple[float, float]:
+    span = max(last - first, 1.0)
+    return first - 0.01 * span, last + 0.01 * span
+
+
+def _draw_panel(axes: Any, panel: Panel) -> None:
+    calm(axes)
+    axes.set_title(panel.y_label, loc="left", fontsize=NORMAL, pad=5, color=INK)
+    if panel.is_log:
+        axes.set_yscale("log")
+    for curve in panel.curves:
+        _draw_curve(axes, curve)
+    _spread_flat_axis(axes, panel)
+    value_ticks(axes.yaxis, panel.is_log)
+    for mark in panel.marks:
+        _draw_mark(axes, mark)
+    _label_ends(axes, panel.curves)
+
+
+def _draw_curve(axes: Any, curve: Curve) -> None:
+    colour, dash = PALETTE[curve.colour], DASHES[curve.dash]
+    if len(curve.band_x):
+        axes.fill_between(curve.band_x, curve.low, curve.high, color=colour, alpha=0.22, linewidth=0)
+    style = "steps-post" if curve.is_stepped else "default"
+    # A handful of points is shown as points: a line alone would hide where the measurements are.
+    marker = "o" if len(curve.x) <= 30 and not curve.is_stepped else ""
+    axes.plot(
+        curve.x, curve.y, color=colour, linestyle=dash, linewidth=1.6, drawstyle=style, marker=marker, markersize=3
+    )
+
+
+def _spread_flat_axis(axes: Any, panel: Panel) -> None:
+    """A constant curve sits in the middle of a plain axis, not in one of matplotlib's offset notations."""
+    values = np.concatenate([part for c in panel.curves for part in (c.y, c.low, c.high)])
+    low, high = float(values.min()), float(values.max())
+    if panel.is_log:
+        axes.set_ylim(low / 1.4, high * 1.4)
+    elif high - low <= 1e-9 * max(abs(high), abs(low)):
+        span = abs(high) or 1.0
+        axes.set_ylim(min(0.0, low - span / 2), high + span / 2)
+    else:
+        is_near_zero = 0 <= low < 0.35 * high
+        axes.set_ylim(0.0 if is_near_zero else low - 0.06 * (high - low), high + 0.08 * (high - low))
+
+
+def _draw_mark(axes: Any, mark: Mark) -> None:
+    if mark.kind == "point":
+        _draw_point(axes, mark)
+        return
+    low, high = axes.get_xlim()
+    least = (high - low) * 0.004
+    first, last = mark.first, max(mark.last, mark.first + least)
+    colour = NON_FINITE if mark.kind == "non-finite" else TONES[mark.tone]
+    axes.axvspan(first, last, color=colour, alpha=0.16, linewidth=0)
+    if mark.label:
+        is_right = first > low + 0.6 * (high - low)
+        axes.annotate(
+            mark.label, (last if is_right else first, 1), xycoords=("data", "axes fraction"), xytext=(-3 if is_right else 3, -3),
+            textcoords="offset points", ha="right" if is_right else "left", va="top", fontsize=SMALL, color=colour,
+        )  # fmt: skip
+
+
+def _draw_point(axes: Any, mark: Mark) -> None:
+    axes.plot([mark.first], [mark.y], marker="o", markersize=7, markerfacecolor="none", color=INK, markeredgewidth=1.1)
+    low, high = axes.get_xlim()
+    share = (mark.first - low) / (high - low)
+    align = "left" if share < 0.12 else ("right" if share > 0.88 else "center")
+    position = axes.transAxes.inverted().transform(axes.transData.transform((mark.first, mark.y)))[1]
+    above = position < 0.75
+    axes.annotate(
+        mark.label, (mark.first, mark.y), xytext=(0, 9 if above else -9), textcoords="offset points",
+        ha=align, va="bottom" if above else "top", fontsize=SMALL, color=INK, fontweight="bold",
+    )  # fmt: skip
+
+
+def _label_ends(axes: Any, curves: tuple[Curve, ...]) -> None:
+    """Names at the line ends, pushed apart where they would overlap (display points from the panel's floor)."""
+    heights = [float(axes.transData.transform((c.x[-1], c.y[-1]))[1]) for c in curves]
+    placed: dict[int, float] = {}
+    floor = -np.inf
+    for index in sorted(range(len(curves)), key=lambda i: heights[i]):
+        placed[index] = max(heights[index], floor + _LABEL_DISTANCE)
+        floor = placed[index]
+    right = float(axes.transAxes.transform((1, 0))[0])
+    for index, curve in enumerate(curves):
+        end = axes.transData.transform((curve.x[-1], curve.y[-1]))
+        axes.annotate(
+            curve.label, (curve.x[-1], curve.y[-1]), xytext=(right - end[0] + 7, placed[index] - heights[index]),
+            textcoords="offset points", va="center", ha="left", fontsize=SMALL, color=PALETTE[curve.colour],
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+def _draw_lanes(axes: Any, lanes: tuple[Mark, ...], limits: tuple[float, float]) -> None:
+    axes.set_xlim(*limits)
+    axes.set_ylim(len(lanes), 0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_alpha(AXIS_ALPHA)
+    axes.tick_params(left=False, labelleft=False, length=2.5, width=0.6, pad=3)
+    step_ticks(axes.xaxis)
+    span = limits[1] - limits[0]
+    for row, lane in enumerate(lanes):
+        first, last = max(lane.first, limits[0]), min(lane.last, limits[1])
+        last = max(last, first + 0.006 * span)
+        axes.plot([limits[0], limits[1]], [row + 0.82] * 2, color=INK, alpha=GRID_ALPHA, linewidth=0.6)
+        axes.barh(row + 0.82, last - first, left=first, height=0.22, color=TONES[lane.tone], linewidth=0)
+        is_right = first > limits[0] + 0.65 * span
+        axes.annotate(
+            lane.label, (last if is_right else first, row + 0.66), fontsize=SMALL, color=TONES[lane.tone],
+            ha="right" if is_right else "left", va="bottom", annotation_clip=False,
+        )  # fmt: skip

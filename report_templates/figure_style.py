@@ -1,0 +1,111 @@
+"""The look of every figure: palette, dash patterns, type sizes, and a matplotlib set-up nothing outside can change."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from . import number_format as fmt
+
+INK = "#010203"
+"""Stands for the colour of the text around the figure; becomes `currentColor` in SVG."""
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+TONES = {"critical": "#D03030", "warning": "#B07800", "info": "#6B7A90", "neutral": INK}
+NON_FINITE = "#D03030"
+WIDTH = 8.6
+"""Width of every figure, inches."""
+SMALL, NORMAL = 8.0, 9.0
+"""Type sizes, points."""
+GRID_ALPHA, AXIS_ALPHA = 0.13, 0.45
+
+_SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "traindoctor",
+    "text.parse_math": False,
+    "text.usetex": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": NORMAL,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.unicode_minus": True,
+    "axes.labelsize": NORMAL,
+    "figure.facecolor": "none",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "path.simplify": True,
+    "path.simplify_threshold": 0.1,
+    "savefig.facecolor": "none",
+}
+
+
+@contextmanager
+def figure_settings() -> Iterator[None]:
+    """Draw with our settings only: a user's matplotlibrc or style must not change a report.
+
+    Warnings about glyphs that DejaVu lacks are silenced: SVG keeps the text itself, and the reader's own fonts
+    draw it.
+    """
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        yield
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure, sizes in inches. Object API: no pyplot, no global state."""
+    return Figure(figsize=(width, height), dpi=72)
+
+
+def place(figure: Figure, left: float, top: float, width: float, height: float) -> Any:
+    """Axes at a position given in inches from the upper left corner."""
+    full_width, full_height = figure.get_size_inches()
+    bottom = full_height - top - height
+    return figure.add_axes(
+        (left / full_width, bottom / full_height, width / full_width, height / full_height)
+    )
+
+
+def calm(axes: Any) -> None:
+    """Only the left and bottom spine, a faint grid, small ticks."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_alpha(AXIS_ALPHA)
+        axes.spines[side].set_linewidth(0.8)
+    axes.grid(visible=True, axis="y", color=INK, alpha=GRID_ALPHA, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(which="both", length=2.5, width=0.6, pad=3)
+    axes.tick_params(which="minor", length=0)
+
+
+def value_ticks(axis: Any, is_log: bool) -> None:
+    """At most five labelled ticks with our number format; no mathtext."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    if is_log:
+        low, high = sorted(axis.get_view_interval())
+        has_few_decades = low > 0 and high / low < 100
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if has_few_decades else (1.0,), numticks=7))
+    else:
+        axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: fmt.number(value, 3).replace("-", "−")))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def step_ticks(axis: Any) -> None:
+    """Whole steps with thousands separators."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(7, integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: fmt.count(value)))

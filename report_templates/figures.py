@@ -1,0 +1,80 @@
+"""From a figure of the page to SVG or PNG: one drawing serves every format."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Canvas
+
+from .chart_model import HeatMap, Matrix, Stack, UnitSquares
+from .figure_classification import draw_matrix, draw_unit_squares
+from .figure_heat_map import draw_heat_map
+from .figure_stack import draw_stack
+from .figure_style import figure_settings
+from .page_model import Figure
+from .svg import clean_svg
+
+
+@dataclass(frozen=True)
+class PlotArea:
+    """Where a panel stands in the SVG, in its view-box units: left, top, right, bottom; and its x limits."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    x_first: float
+    x_last: float
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure as inline SVG, with the places of its panels (empty where there is no time axis)."""
+
+    svg: str
+    areas: tuple[PlotArea, ...] = ()
+
+
+def figure_svg(figure: Figure) -> DrawnFigure:
+    """One `<svg>` element, the same bytes for the same figure."""
+    with figure_settings():
+        canvas, axes = _draw(figure)
+        stored = io.StringIO()
+        FigureCanvasSVG(canvas).print_svg(stored, metadata={"Date": None})
+        areas = tuple(_area(canvas, one) for one in axes)
+    return DrawnFigure(clean_svg(stored.getvalue(), figure.id, figure.title), areas)
+
+
+def figure_png(figure: Figure, dpi: int = 150) -> bytes:
+    """The same figure as a PNG on white."""
+    with figure_settings():
+        canvas, _ = _draw(figure)
+        canvas.set_dpi(dpi)
+        canvas.set_facecolor("#ffffff")
+        stored = io.BytesIO()
+        FigureCanvasAgg(canvas).print_png(stored, metadata={"Software": None})
+    return stored.getvalue()
+
+
+def _draw(figure: Figure) -> tuple[Canvas, tuple[Any, ...]]:
+    drawing = figure.drawing
+    if isinstance(drawing, Stack):
+        return draw_stack(drawing)
+    if isinstance(drawing, HeatMap):
+        return draw_heat_map(drawing), ()
+    if isinstance(drawing, Matrix):
+        return draw_matrix(drawing), ()
+    assert isinstance(drawing, UnitSquares)
+    return draw_unit_squares(drawing), ()
+
+
+def _area(canvas: Canvas, axes: Any) -> PlotArea:
+    width, height = canvas.get_size_inches() * 72
+    box = axes.get_position()
+    first, last = axes.get_xlim()
+    left, right = float(box.x0 * width), float(box.x1 * width)
+    return PlotArea(left, float((1 - box.y1) * height), right, float((1 - box.y0) * height), float(first), float(last))

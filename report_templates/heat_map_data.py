@@ -1,0 +1,133 @@
+"""Per-parameter series as a grid of parameters x time bins, ready to be coloured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from traindoctor.run import Floats, Ints, Run, Series
+
+from . import number_format as fmt
+from .chart_model import HeatMap
+
+MAX_ROWS = 400
+N_BINS = 240
+_WARM_UP_SHARE = 0.05
+_LOW, _HIGH = 1.0, 99.0
+
+
+def heat_map(run: Run, quantity: str, unit: str, x_label: str) -> HeatMap | None:
+    """The grid of one quantity, None when it was not recorded.
+
+    A bin holds the median of the samples that fall into it, or, where none does, the last sample before it.
+    A parameter is "not recorded" in a bin when other parameters were sampled there and it was not. An exact zero
+    and a non-finite value win over the other samples of their bin, so that no time resolution hides them.
+    Colour limits are the 1st and 99th percentile of log10 of the positive values after the first 5 % of the steps.
+    More than 400 parameters are put together per module, as the median over its parameters.
+    """
+    table = {name: series for name, series in run.parameter(quantity).items() if len(series)}
+    if not table:
+        return None
+    names = in_forward_order(run, list(table))
+    sampled = np.unique(np.concatenate([table[name].steps for name in names]))
+    bins = _bin_steps(sampled)
+    grid = np.full((len(names), len(bins)), np.nan)
+    is_recorded = np.zeros_like(grid)
+    for row, name in enumerate(names):
+        grid[row], is_recorded[row] = _row(table[name], sampled, bins)
+    labels, grid, is_recorded = _per_module(names, grid, is_recorded)
+    return HeatMap(
+        tuple(fmt.name(label) for label in labels),
+        tuple(label.rsplit(".", 1)[0] if "." in label else "" for label in labels),
+        grid,
+        is_recorded,
+        (float(sampled[0]), float(sampled[-1])),
+        _colour_limits(grid, is_recorded, bins),
+        unit,
+        x_label,
+    )
+
+
+def in_forward_order(run: Run, names: Sequence[str]) -> list[str]:
+    """Names in the model's order; names the model does not know come last, as recorded."""
+    order = {parameter.name: index for index, parameter in enumerate(run.info.parameters)}
+    return sorted(names, key=lambda name: order.get(name, len(order)))
+
+
+def _bin_steps(sampled: Ints) -> Ints:
+    """Last step of each time bin: the sampled steps themselves where they are few, equally wide bins otherwise."""
+    first, last = int(sampled[0]), int(sampled[-1])
+    n_bins = min(N_BINS, last - first + 1)
+    return np.unique(np.ceil(first + (last - first) * (np.arange(n_bins) + 1) / n_bins).astype(np.int64))
+
+
+def _row(series: Series, sampled: Ints, bins: Ints) -> tuple[Floats, Floats]:
+    """Values and recorded flags (0 or 1) of one parameter, both of shape (n_bins,)."""
+    values, known = np.full(len(bins), np.nan), np.zeros(len(bins))
+    held: float | None = None
+    low = -1
+    for index, high in enumerate(bins):
+        inside = series.between(low + 1, int(high)).values
+        others = np.searchsorted(sampled, [low + 1, int(high) + 1])
+        if len(inside):
+            held = _summary(inside)
+        elif others[1] > others[0]:
+            held = None
+        if held is not None:
+            values[index], known[index] = held, 1.0
+        low = int(high)
+    return values, known
+
+
+def _summary(values: Floats) -> float:
+    """One value for a bin; non-finite first, then exact zero, then the median."""
+    if not np.isfinite(values).all():
+        return float("nan")
+    return 0.0 if (values == 0).any() else float(np.median(values))
+
+
+def _per_module(names: list[str], grid: Floats, is_recorded: Floats) -> tuple[list[str], Floats, Floats]:
+    """Merge rows by shorter and shorter module prefixes until at most `MAX_ROWS` remain."""
+    keys = list(names)
+    while len(set(keys)) > MAX_ROWS:
+        shorter = [key.rsplit(".", 1)[0] for key in keys]
+        if shorter == keys:
+            return names[:MAX_ROWS], grid[:MAX_ROWS], is_recorded[:MAX_ROWS]
+        keys = shorter
+    if keys == names:
+        return names, grid, is_recorded
+    rows: dict[str, list[int]] = {}
+    for index, key in enumerate(keys):
+        rows.setdefault(key, []).append(index)
+    merged = [_merge(grid[members], is_recorded[members]) for members in rows.values()]
+    return list(rows), np.stack([m[0] for m in merged]), np.stack([m[1] for m in merged])
+
+
+def _merge(grid: Floats, is_recorded: Floats) -> tuple[Floats, Floats]:
+    known = is_recorded.max(axis=0)
+    values = np.full(grid.shape[1], np.nan)
+    for column in np.flatnonzero(known):
+        values[column] = _summary(grid[is_recorded[:, column] > 0, column])
+    return values, known
+
+
+def _colour_limits(grid: Floats, is_recorded: Floats, bins: Ints) -> tuple[float, float]:
+    warm = bins >= bins[0] + (bins[-1] - bins[0]) * _WARM_UP_SHARE
+    for columns in (warm, np.ones_like(warm)):
+        values = grid[:, columns][is_recorded[:, columns] > 0]
+        values = values[np.isfinite(values) & (values > 0)]
+        if values.size:
+            low, high = np.percentile(np.log10(values), [_LOW, _HIGH])
+            return (float(low), float(high)) if high - low > 0.1 else (float(low) - 0.5, float(high) + 0.5)
+    return -1.0, 1.0
+
+
+def final_median(table: Mapping[str, Series], name: str, share: float = 0.25) -> float:
+    """Median of one parameter's finite values over the last `share` of its samples, NaN when there are none."""
+    series = table.get(name)
+    if series is None or not len(series):
+        return float("nan")
+    tail = series.values[-max(1, int(len(series) * share)) :]
+    tail = tail[np.isfinite(tail)]
+    return float(np.median(tail)) if tail.size else float("nan")

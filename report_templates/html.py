@@ -1,0 +1,122 @@
+"""The report as one HTML file: no network, strict content security policy, readable without JavaScript."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from traindoctor.finding import Diagnosis
+from traindoctor.run import Floats
+
+from .chart_model import Curve, Stack
+from .figures import DrawnFigure, figure_svg
+from .page import build_page
+from .page_model import Figure, Spark
+
+_PACKAGE = __package__ or "traindoctor.report_templates"
+
+
+def html_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
+    """The HTML report, UTF-8. See `build_page` for the arguments."""
+    page = build_page(diagnosis, methods)
+    drawn = {figure.id: figure_svg(figure) for figure in page.figures}
+    style = asset("report.css") + asset("report_screen.css")
+    script = asset("report.js")
+    text = environment().get_template("report.html.j2").render(
+        page=page,
+        svgs={name: Markup(one.svg) for name, one in drawn.items()},
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        readouts=Markup(script_json({f.id: _readout(f, drawn[f.id]) for f in page.figures if drawn[f.id].areas})),
+    )
+    return text.encode("utf-8")
+
+
+def environment() -> Environment:
+    """Templates that escape everything and refuse unknown names."""
+    found = Environment(
+        loader=PackageLoader(_PACKAGE, "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    found.filters["spark"] = spark_svg
+    return found
+
+
+def asset(name: str) -> str:
+    """Text of one of our style sheets or scripts."""
+    loader = PackageLoader(_PACKAGE, ".")
+    source, _, _ = loader.get_source(Environment(autoescape=True), name)
+    return source
+
+
+def script_json(value: Any) -> str:
+    """JSON that can stand inside a script element: nothing in it can end the element or start a comment."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def spark_svg(spark: Spark) -> Markup:
+    """A tiny line for a table cell, in the colour of the text; gaps where nothing was recorded."""
+    parts: list[str] = []
+    is_down = False
+    for index, value in enumerate(spark.points):
+        if np.isfinite(value):
+            parts.append(f"{'L' if is_down else 'M'}{2 + index * 96 / max(len(spark.points) - 1, 1):.1f} {18 - 16 * value:.1f}")
+        is_down = bool(np.isfinite(value))
+    path = " ".join(parts)
+    return Markup(
+        '<svg class="spark" viewBox="0 0 100 20" aria-hidden="true" preserveAspectRatio="none">'
+        '<path d="{}" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" '
+        'vector-effect="non-scaling-stroke"/></svg>'
+    ).format(path)
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _readout(figure: Figure, drawn: DrawnFigure) -> dict[str, Any]:
+    """What the script needs to tell the values under the pointer."""
+    stack = figure.drawing
+    assert isinstance(stack, Stack)
+    panels = [
+        {
+            "area": [round(v, 2) for v in (area.left, area.top, area.right, area.bottom)],
+            "x": [area.x_first, area.x_last],
+            "curves": [_curve(curve, panel.y_label, len(stack.panels)) for curve in panel.curves],
+        }
+        for panel, area in zip(stack.panels, drawn.areas, strict=True)
+    ]
+    return {"unit": stack.x_label, "limits": list(stack.x_limits), "panels": panels}
+
+
+def _curve(curve: Curve, quantity: str, n_panels: int) -> dict[str, Any]:
+    return {
+        "label": f"{quantity} {curve.label}" if n_panels > 1 else curve.label,
+        "x": [round(float(x)) for x in curve.x],
+        "y": _short(curve.y),
+        "stepped": curve.is_stepped,
+    }
+
+
+def _short(values: Floats) -> list[float | None]:
+    """Five significant digits are more than the read-out shows."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]

@@ -1,0 +1,156 @@
+"""Numbers, durations and names as text: the one place where a value gets its digits and its unit."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+NAME_LIMIT = 120
+PROSE_LIMIT = 2000
+MISSING = "–"
+
+_UNIT_WORDS = {"fraction", "dimensionless", "", "1/step"}
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """`digits` significant digits; scientific below 1e-3 and from 1e6 on; `NaN`, `∞`, `–` for None.
+
+    >>> number(0.48713), number(12345.0), number(3.2e-05), number(float("nan")), number(2)
+    ('0.4871', '12,345', '3.2e-5', 'NaN', '2')
+    """
+    if value is None:
+        return MISSING
+    value = float(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e6:
+        return _positional(value, digits)
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _positional(value: float, digits: int) -> str:
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def count(value: float) -> str:
+    """A whole number with thousands separators.
+
+    >>> count(45000)
+    '45,000'
+    """
+    return f"{round(value):,}" if math.isfinite(value) else number(value)
+
+
+def percent(fraction: float | None, digits: int = 3) -> str:
+    """A fraction as a percentage.
+
+    >>> percent(0.87125), percent(1.0), percent(None)
+    ('87.1 %', '100 %', '–')
+    """
+    return MISSING if fraction is None else f"{number(float(fraction) * 100, digits)} %"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value with its unit; fractions become percentages, pure numbers stay bare.
+
+    >>> quantity(0.25, "fraction"), quantity(3, "steps"), quantity(0.5, "dimensionless"), quantity(0.1, "lr")
+    ('25 %', '3 steps', '0.5', '0.1')
+    """
+    if unit == "fraction":
+        return percent(value)
+    if unit in {"s", "seconds"}:
+        return duration(value)
+    if unit in _UNIT_WORDS or unit == "lr":
+        return number(value)
+    is_whole = float(value).is_integer() if math.isfinite(value) else False
+    return f"{count(value) if is_whole else number(value)} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Wall-clock time in two units at most.
+
+    >>> duration(0.0123), duration(41.26), duration(125), duration(10320), duration(200000)
+    ('12.3 ms', '41.3 s', '2 min 5 s', '2 h 52 min', '2 d 7 h')
+    """
+    if not math.isfinite(seconds):
+        return number(seconds)
+    if seconds < 1:
+        return f"{number(seconds * 1000, 3)} ms"
+    if seconds < 60:
+        return f"{number(seconds, 3)} s"
+    for size, big, small_size, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            rest = int(seconds % size // small_size)
+            return f"{int(seconds // size)} {big}" + (f" {rest} {small}" if rest else "")
+    raise AssertionError("unreachable: seconds >= 60")
+
+
+def steps(first: int, last: int) -> str:
+    """A span of steps, both ends inclusive.
+
+    >>> steps(3, 3), steps(0, 1999)
+    ('step 3', 'steps 0 to 1,999')
+    """
+    return f"step {count(first)}" if first == last else f"steps {count(first)} to {count(last)}"
+
+
+def plural(n: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "check"), plural(2, "check")
+    ('1 check', '2 checks')
+    """
+    return f"{count(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def name(text: object, limit: int = NAME_LIMIT) -> str:
+    """Foreign text (layer, class, run, file names) on one line, without control characters, cut in the middle.
+
+    >>> name("a\\x1b[31mb"), name("x" * 200, limit=7)
+    ('a�[31mb', 'xxx…xxx')
+    """
+    line = re.sub(r"\s+", " ", _visible(str(text), keep="")).strip()
+    if len(line) <= limit:
+        return line
+    head = (limit - 1) // 2
+    return f"{line[:head]}…{line[-(limit - 1 - head):]}"
+
+
+def prose(text: str, limit: int = PROSE_LIMIT) -> str:
+    """A sentence or two of text that may quote foreign names: one line, no control characters, cut at the end."""
+    line = re.sub(r"\s+", " ", _visible(text, keep="")).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def code(text: str) -> str:
+    """Code to paste: line breaks and tabs stay, other control characters become visible."""
+    return _visible(text.replace("\r\n", "\n"), keep="\n\t").strip("\n")
+
+
+def _visible(text: str, keep: str) -> str:
+    """Swap what a terminal, a page or an XML parser would act on: controls, separators, bidi overrides."""
+    if text.isprintable() and not _BIDI_CONTROLS.intersection(text):
+        return text
+    return "".join(_shown(character, keep) for character in text)
+
+
+def _shown(character: str, keep: str) -> str:
+    if character in keep:
+        return character
+    category = unicodedata.category(character)
+    if character in "\n\t\r" or category in {"Zl", "Zp"}:
+        return " "
+    is_noncharacter = (ord(character) & 0xFFFE) == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
+    if category in {"Cc", "Cs"} or is_noncharacter or character in _BIDI_CONTROLS:
+        return "\ufffd"
+    return character

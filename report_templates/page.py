@@ -1,0 +1,181 @@
+"""From a Diagnosis to the Page: every word and every number of the report, once for all formats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from traindoctor import names
+from traindoctor.finding import Diagnosis
+from traindoctor.run import Run, Series
+
+from . import number_format as fmt
+from .page_classification import accuracy_fact, classification_section
+from .page_curves import curves_section, overview_figure
+from .page_findings import finding_cards
+from .page_model import Block, Column, Fact, Facts, FindingCard, Headline, Page, Paragraph, Section, Table, Tone
+from .page_parameters import parameters_section
+from .page_run import commit_text, run_section
+from .page_schedule import prescription_section, recognised_section
+
+_STATE_WORDS = {"healthy": "Healthy", "findings": "Findings", "not-assessable": "Not assessable"}
+_STATUS_WORDS = {
+    "finished": "finished",
+    "failed": "ended with an error",
+    "killed": "was killed",
+    "running": "still running",
+    "damaged": "damaged log",
+    "unknown": "status unknown",
+}
+
+
+def build_page(diagnosis: Diagnosis, methods: Mapping[str, str] | None = None) -> Page:
+    """Lay out one diagnosis.
+
+    Args:
+        diagnosis: what was found.
+        methods: code -> text of how the check decides, for the appendix; none are shown when it is None.
+    """
+    cards = finding_cards(diagnosis)
+    sections = (
+        _findings_section(cards),
+        prescription_section(diagnosis),
+        recognised_section(diagnosis),
+        curves_section(diagnosis),
+        parameters_section(diagnosis.run),
+        classification_section(diagnosis.metrics),
+        run_section(diagnosis.run),
+        _passed_section(diagnosis),
+        _skipped_section(diagnosis),
+        _methods_section(methods or {}),
+    )
+    kept = tuple(section for section in sections if section is not None)
+    head = " · ".join(part for part in (_title(diagnosis.run), commit_text(diagnosis.run)) if part)
+    return Page(_headline(diagnosis, cards), kept, fmt.name(head, 90))
+
+
+def _title(run: Run) -> str:
+    return fmt.name(run.name) or fmt.name(run.id) or "Unnamed run"
+
+
+def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
+    run, state = diagnosis.run, diagnosis.verdict.state
+    tone: Tone = "good" if state == "healthy" else "neutral"
+    if cards:
+        tone = cards[0].tone
+    return Headline(
+        title=_title(run),
+        subtitle=_subtitle(run),
+        tone=tone,
+        state=_STATE_WORDS.get(state, state),
+        verdict=fmt.prose(diagnosis.verdict.sentence),
+        top=cards[0] if cards else None,
+        key_numbers=Facts(tuple(_key_numbers(diagnosis))[:6], is_key=True),
+        checks=_checks_line(diagnosis),
+        figure=overview_figure(diagnosis),
+    )
+
+
+def _subtitle(run: Run) -> tuple[str, ...]:
+    info = run.info
+    parts = [_STATUS_WORDS.get(info.status, info.status), fmt.plural(run.n_steps, "step")]
+    if math.isfinite(info.epochs):
+        parts.append(f"{fmt.number(info.epochs)} {'epoch' if info.epochs == 1 else 'epochs'}")
+    if math.isfinite(info.seconds):
+        parts.append(fmt.duration(info.seconds))
+    if info.optimizers:
+        parts.append(fmt.name(info.optimizers[0].name, 40))
+    if commit_text(run):
+        parts.append(commit_text(run))
+    return tuple(parts)
+
+
+def _checks_line(diagnosis: Diagnosis) -> str:
+    found = len({finding.code for finding in diagnosis.findings})
+    passed, skipped = len(diagnosis.passed), len(diagnosis.skipped)
+    return (
+        f"{fmt.plural(found + passed, 'check')} run · {fmt.count(passed)} passed · {fmt.count(found)} found · "
+        f"{fmt.count(skipped)} could not run"
+    )
+
+
+def _key_numbers(diagnosis: Diagnosis) -> list[Fact]:
+    run = diagnosis.run
+    items = _validation_facts(run)
+    train = _finite(run, names.LOSS_TRAIN)
+    if train is not None:
+        tail = train.values[-max(1, len(train) // 20) :]
+        items.append(Fact("final training loss", fmt.number(float(np.median(tail))), "median of the last 5 %"))
+    accuracy = accuracy_fact(diagnosis.metrics) or _accuracy_fact(run)
+    if accuracy is not None:
+        items.append(accuracy)
+    peaks = [float(np.nanmax(s.values)) for s in run.learning_rates().values() if np.isfinite(s.values).any()]
+    if peaks:
+        items.append(Fact("peak learning rate", fmt.number(max(peaks)), _schedule_note(diagnosis)))
+    return items
+
+
+def _validation_facts(run: Run) -> list[Fact]:
+    series = _finite(run, names.LOSS_VALIDATION)
+    if series is None:
+        return []
+    best = int(np.argmin(series.values))
+    lowest, final = float(series.values[best]), float(series.values[-1])
+    facts = [Fact("best validation loss", fmt.number(lowest), f"at step {fmt.count(int(series.steps[best]))}")]
+    rise = (final - lowest) / abs(lowest) if lowest else math.nan
+    note = f"{fmt.percent(rise, 2)} above the best" if rise > 0.005 else "at its best"
+    facts.append(Fact("final validation loss", fmt.number(final), note if math.isfinite(rise) else ""))
+    after = run.n_steps - 1 - int(series.steps[best])
+    if run.n_steps > 1 and after > 0.1 * run.n_steps:
+        share = after / run.n_steps
+        spent = f"{fmt.duration(run.info.seconds * share)}" if math.isfinite(run.info.seconds) else "of all steps"
+        facts.append(Fact("trained past the best", fmt.percent(share, 2), spent))
+    return facts
+
+
+def _accuracy_fact(run: Run) -> Fact | None:
+    series = _finite(run, names.ACCURACY_VALIDATION)
+    if series is None:
+        return None
+    return Fact("validation accuracy", fmt.percent(float(series.values[-1])), f"at step {fmt.count(int(series.steps[-1]))}")
+
+
+def _schedule_note(diagnosis: Diagnosis) -> str:
+    return "" if diagnosis.schedule.family == "unknown" else f"{fmt.name(diagnosis.schedule.family, 40)} schedule"
+
+
+def _finite(run: Run, name: str) -> Series | None:
+    series = run.get(name)
+    kept = series.finite() if series is not None else None
+    return kept if kept is not None and len(kept) else None
+
+
+def _findings_section(cards: tuple[FindingCard, ...]) -> Section:
+    blocks: tuple[Block, ...] = cards or (Paragraph("No check found a trouble.", "good"),)
+    return Section("findings", "Findings", blocks, importance=0)
+
+
+def _passed_section(diagnosis: Diagnosis) -> Section | None:
+    if not diagnosis.passed:
+        return None
+    rows = tuple((fmt.name(code, 12), fmt.name(name, 60)) for code, name in diagnosis.passed.items())
+    table = Table("Checks that ran and found nothing", (Column("code"), Column("check")), rows, is_folded=True)
+    return Section("passed", "Checks that passed", (table,), importance=4)
+
+
+def _skipped_section(diagnosis: Diagnosis) -> Section | None:
+    if not diagnosis.skipped:
+        return None
+    rows = tuple((fmt.name(s.code, 12), fmt.name(s.name, 60), fmt.prose(s.why, 400)) for s in diagnosis.skipped)
+    table = Table("Checks that could not run", (Column("code"), Column("check"), Column("why")), rows)
+    return Section("skipped", "Checks that could not run", (table,), importance=2)
+
+
+def _methods_section(methods: Mapping[str, str]) -> Section | None:
+    if not methods:
+        return None
+    rows = tuple((fmt.name(code, 12), fmt.prose(text)) for code, text in methods.items())
+    table = Table("How each check decides", (Column("code"), Column("method")), rows, is_folded=True)
+    return Section("methods", "Appendix: methods", (table,), importance=5)

@@ -1,0 +1,93 @@
+"""Findings as cards: root causes with the symptoms they explain folded beneath."""
+
+from __future__ import annotations
+
+import re
+
+from traindoctor.finding import Diagnosis, Finding, Severity
+
+from . import number_format as fmt
+from .page_model import Cell, Code, Column, FindingCard, Table, Tone
+
+SEVERITY_WORDS: dict[Severity, str] = {
+    Severity.CRITICAL: "Critical",
+    Severity.WARNING: "Warning",
+    Severity.INFO: "Note",
+}
+_TONES: dict[Severity, Tone] = {
+    Severity.CRITICAL: "critical",
+    Severity.WARNING: "warning",
+    Severity.INFO: "info",
+}
+_MAX_PARAMETERS = 8
+
+
+def finding_cards(diagnosis: Diagnosis) -> tuple[FindingCard, ...]:
+    """One card per root cause, in the diagnosis's order; each symptom stands beneath the first cause naming it."""
+    findings = list(diagnosis.findings)
+    cause_of: dict[int, int] = {}
+    for index, finding in enumerate(findings):
+        for other, symptom in enumerate(findings):
+            is_free = other not in cause_of and other != index and not _leads_to(cause_of, index, other)
+            if symptom.code in finding.explains and symptom.code != finding.code and is_free:
+                cause_of[other] = index
+    children: dict[int, list[int]] = {}
+    for symptom_index, cause_index in cause_of.items():
+        children.setdefault(cause_index, []).append(symptom_index)
+
+    def card(index: int) -> FindingCard:
+        return _card(findings[index], index, tuple(card(child) for child in sorted(children.get(index, []))))
+
+    return tuple(card(index) for index in range(len(findings)) if index not in cause_of)
+
+
+def _leads_to(cause_of: dict[int, int], start: int, target: int) -> bool:
+    """True when `target` is among the causes of `start`: folding it beneath would make a circle."""
+    while start in cause_of:
+        start = cause_of[start]
+        if start == target:
+            return True
+    return False
+
+
+def _card(finding: Finding, index: int, symptoms: tuple[FindingCard, ...]) -> FindingCard:
+    title, detail = split_message(finding.message)
+    shown = tuple(fmt.name(parameter) for parameter in finding.parameters[:_MAX_PARAMETERS])
+    left_out = len(finding.parameters) - _MAX_PARAMETERS
+    code = fmt.code(finding.remedy.code)
+    return FindingCard(
+        anchor=f"finding-{index + 1}",
+        code=fmt.name(finding.code, 12),
+        name=fmt.name(finding.name, 60),
+        tone=_TONES[finding.severity],
+        severity=SEVERITY_WORDS[finding.severity],
+        title=title,
+        detail=detail,
+        confidence=fmt.percent(finding.confidence, 2),
+        span=fmt.steps(finding.first_step, finding.last_step),
+        parameters=(*shown, f"and {fmt.count(left_out)} more") if left_out > 0 else shown,
+        evidence=_evidence(finding),
+        action=fmt.prose(finding.remedy.text),
+        remedy=Code("Remedy", code) if code.strip() else None,
+        symptoms=symptoms,
+    )
+
+
+def _evidence(finding: Finding) -> Table:
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (fmt.name(name.replace("_", " ")), fmt.quantity(value, fmt.name(finding.units[name], 40)))
+        for name, value in finding.evidence.items()
+    )
+    return Table("Evidence", (Column("what"), Column("value", align="right")), rows)
+
+
+def split_message(message: str) -> tuple[str, str]:
+    """The conclusion (first sentence, without its full stop) and the rest.
+
+    >>> split_message("Loss rises by 0.3 after step 7. It had been falling.")
+    ('Loss rises by 0.3 after step 7', 'It had been falling.')
+    """
+    text = fmt.prose(message)
+    parts = re.split(r"(?<=[^\d\s][.!?])\s+(?=[A-Z(])|(?<=\d[.!?])\s+(?=[A-Z(])", text, maxsplit=1)
+    head = parts[0].removesuffix(".") or "No message"
+    return head, parts[1] if len(parts) > 1 else ""

@@ -1,0 +1,142 @@
+"""The parameters: heat maps over time and the table of outliers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from traindoctor.names import unit_of
+from traindoctor.run import Floats, Run, Series
+
+from . import number_format as fmt
+from .heat_map_data import final_median, heat_map, in_forward_order
+from .page_curves import x_label
+from .page_model import Block, Cell, Column, Figure, Paragraph, Section, Spark, Table
+from .thinning import sparkline
+
+_TOP = 10
+_HEAT_MAPS = (
+    ("update_ratio", "Update ratio", "How far each step moves a parameter, relative to its size."),
+    ("grad_norm", "Gradient norm", "L2 norm of each parameter's gradient as the optimizer used it."),
+    ("weight_rms", "Weight rms", "Root mean square of each parameter."),
+)
+_TABLE_ROWS = 40
+
+
+def parameters_section(run: Run) -> Section | None:
+    """Heat maps and outliers; None when no per-parameter series was recorded."""
+    blocks: list[Block] = []
+    outliers = _outlier_table(run)
+    if outliers is not None:
+        blocks.append(outliers)
+    for quantity, title, caption in _HEAT_MAPS:
+        drawing = heat_map(run, quantity, unit_of(quantity), x_label(run))
+        if drawing is None:
+            continue
+        message = f"{title}: {_message(run, quantity)}"
+        figure_id = f"heat-{quantity.replace('_', '-')}"
+        blocks.append(Figure(figure_id, message, caption, drawing, _value_table(run, quantity, title)))
+    if not blocks:
+        return None
+    lead = Paragraph(
+        "Rows are parameters in the order of the model, the first layer on top. Colours are logarithmic; exact "
+        "zeros, NaN or infinity, and values that were not recorded each have a colour of their own."
+    )
+    return Section("parameters", "Parameters", (lead, *blocks), importance=3)
+
+
+def _message(run: Run, quantity: str) -> str:
+    """Highest and lowest parameter of one quantity at the end of the run, as a sentence."""
+    table = run.parameter(quantity)
+    ends = {name: final_median(table, name) for name in table}
+    known = {name: value for name, value in ends.items() if np.isfinite(value)}
+    if not known:
+        return "no finite value at the end of the run"
+    low, high = min(known, key=lambda n: known[n]), max(known, key=lambda n: known[n])
+    if low == high:
+        return f"{fmt.number(known[low], 3)} in {fmt.name(low, 60)} at the end of the run"
+    return (
+        f"from {fmt.number(known[low], 3)} in {fmt.name(low, 60)} to {fmt.number(known[high], 3)} in "
+        f"{fmt.name(high, 60)} at the end of the run"
+    )
+
+
+def _outlier_table(run: Run) -> Table | None:
+    """The parameters whose late update ratio (or gradient norm) is farthest from the median parameter's."""
+    quantity = next((q for q in ("update_ratio", "grad_norm") if run.parameter(q)), None)
+    if quantity is None:
+        return None
+    table = run.parameter(quantity)
+    ordered = in_forward_order(run, list(table))
+    ends = np.asarray([final_median(table, name) for name in ordered])
+    positive = ends[np.isfinite(ends) & (ends > 0)]
+    middle = float(np.median(positive)) if positive.size else float("nan")
+    distance = _decades(ends, middle)
+    worst = np.argsort(-distance, kind="stable")[:_TOP]
+    rows = tuple(_outlier_row(run, ordered[i], quantity, float(ends[i]), middle) for i in worst)
+    is_ratio = quantity == "update_ratio"
+    columns = (
+        Column("parameter"),
+        Column("shape"),
+        Column("update ratio" if is_ratio else "gradient norm", align="right"),
+        Column("× median", align="right"),
+        *((Column("gradient norm", align="right"),) if is_ratio else ()),
+        Column("weight rms", align="right"),
+        Column("over the run"),
+    )
+    note = "" if len(ordered) <= _TOP else f"The {_TOP} of {fmt.count(len(ordered))} parameters farthest from the median."
+    return Table("Parameters farthest from the median parameter, last quarter of the run", columns, rows, note)
+
+
+def _decades(ends: Floats, middle: float) -> Floats:
+    """|log10(value / median)|; exact zeros rank above every positive value, non-finite ones above zeros."""
+    positive = np.where(ends > 0, ends, 1.0)
+    distance = np.abs(np.log10(positive / (middle if middle > 0 else 1.0)))
+    return np.where(~np.isfinite(ends), np.inf, np.where(ends <= 0, 1e6, distance))
+
+
+def _outlier_row(run: Run, parameter: str, quantity: str, end: float, middle: float) -> tuple[Cell, ...]:
+    info = run.info_of(parameter)
+    series: Series = run.parameter(quantity)[parameter]
+    first, last = int(series.steps[0]), int(series.steps[-1])
+    points, text = sparkline(_log(series), first, last)
+    gradient = (fmt.number(final_median(run.parameter("grad_norm"), parameter), 3),) if quantity == "update_ratio" else ()
+    return (
+        fmt.name(parameter),
+        " × ".join(str(n) for n in info.shape) if info and info.shape else fmt.MISSING,
+        fmt.number(end, 3),
+        fmt.number(end / middle, 3) if np.isfinite(end) and middle > 0 else fmt.MISSING,
+        *(value if value != "NaN" else fmt.MISSING for value in gradient),
+        _known(final_median(run.parameter("weight_rms"), parameter)),
+        Spark(points, text),
+    )
+
+
+def _known(value: float) -> str:
+    return fmt.number(value, 3) if np.isfinite(value) else fmt.MISSING
+
+
+def _log(series: Series) -> Series:
+    """log10 of the positive values; the others are left out of a sparkline."""
+    keep = np.isfinite(series.values) & (series.values > 0)
+    return Series(series.steps[keep], np.log10(series.values[keep]))
+
+
+def _value_table(run: Run, quantity: str, title: str) -> Table:
+    table = run.parameter(quantity)
+    ordered = in_forward_order(run, list(table))
+    rows: list[tuple[Cell, ...]] = []
+    for name in ordered[:_TABLE_ROWS]:
+        values = table[name].values
+        if not len(values):
+            continue
+        cells = (fmt.number(float(values[0]), 3), fmt.number(float(np.median(values)), 3), fmt.number(float(values[-1]), 3))
+        rows.append((fmt.name(name), *cells))
+    columns = (
+        Column("parameter"),
+        Column("first", align="right"),
+        Column("median", align="right"),
+        Column("last", align="right"),
+    )
+    left_out = len(ordered) - _TABLE_ROWS
+    note = f"{fmt.plural(left_out, 'more parameter')} not listed." if left_out > 0 else ""
+    return Table(f"{title}, {unit_of(quantity)}" if unit_of(quantity) else title, columns, tuple(rows), note, is_folded=True)

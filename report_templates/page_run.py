@@ -1,0 +1,141 @@
+"""The run itself: configuration, environment, optimizer settings, model, and gaps in the recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from traindoctor.run import ParameterInfo, Run
+
+from . import number_format as fmt
+from .page_model import Block, Bullets, Cell, Column, Fact, Facts, Section, Table
+from .page_schedule import value_text
+
+_MODEL_ROWS = 60
+_SETTING_ROWS = 60
+_MAX_NOTES = 30
+_GAPS = ("gap", "thinned", "recorder-off", "exception", "amp-skip")
+
+
+def run_section(run: Run) -> Section:
+    """Everything about the run apart from its curves."""
+    blocks: list[Block] = [_facts(run)]
+    notes = recording_notes(run)
+    if notes:
+        blocks.append(Bullets("Gaps and guesses in the recording", notes))
+    for caption, settings in (("Configuration", run.info.config), ("Environment", run.info.environment)):
+        if settings:
+            blocks.append(_settings(caption, settings))
+    blocks += [_optimizer(index, info.name, info.groups, info.scheduler) for index, info in enumerate(run.info.optimizers)]
+    if run.info.parameters:
+        blocks.append(_model(run.info.parameters))
+    return Section("run", "Run", tuple(blocks), importance=2)
+
+
+def commit_text(run: Run) -> str:
+    """`commit 1a2b3c4 (main, with uncommitted changes)`, "" when the commit is unknown."""
+    git = run.info.config.get("git")
+    if not isinstance(git, Mapping) or not git.get("commit"):
+        return ""
+    details = [fmt.name(git["branch"], 60)] if git.get("branch") else []
+    details += ["with uncommitted changes"] if git.get("dirty") else []
+    commit = fmt.name(git["commit"], 64)[:10]
+    return f"commit {commit}" + (f" ({', '.join(details)})" if details else "")
+
+
+def recording_notes(run: Run) -> tuple[str, ...]:
+    """What was skipped, guessed, thinned or damaged, and the events that left a gap."""
+    notes = [fmt.prose(sentence, 400) for sentence in run.info.diagnostics]
+    for kind in _GAPS:
+        events = run.events_of(kind)
+        if not events:
+            continue
+        where = fmt.steps(events[0].step, events[-1].step)
+        detail = value_text(events[-1].data, 200) if events[-1].data else ""
+        notes.append(f"{kind}: {fmt.plural(len(events), 'event')}, {where}" + (f"; last: {detail}" if detail else ""))
+    left_out = len(notes) - _MAX_NOTES
+    return (*notes[:_MAX_NOTES], *((f"{fmt.count(left_out)} more notes",) if left_out > 0 else ()))
+
+
+def _facts(run: Run) -> Facts:
+    info = run.info
+    items = [
+        Fact("name", fmt.name(run.name) or fmt.MISSING),
+        Fact("id", fmt.name(run.id)),
+        Fact("status", info.status),
+        Fact("steps", fmt.count(run.n_steps), fmt.name(info.x_unit, 40)),
+    ]
+    if math.isfinite(info.epochs):
+        items.append(Fact("epochs", fmt.number(info.epochs)))
+    if math.isfinite(info.seconds):
+        items.append(Fact("wall-clock time", fmt.duration(info.seconds)))
+    if info.batch_size:
+        items.append(Fact("batch size", fmt.plural(info.batch_size, "sample")))
+    if info.loss_name:
+        items.append(Fact("loss", fmt.name(info.loss_name)))
+    if math.isfinite(info.baseline):
+        items.append(Fact("loss of the best constant prediction", f"{fmt.number(info.baseline)} nats"))
+    if info.n_classes:
+        items.append(Fact("classes", fmt.count(info.n_classes)))
+    if commit_text(run):
+        items.append(Fact("code", commit_text(run)))
+    if info.source:
+        items.append(Fact("recorded by", fmt.name(info.source)))
+    return Facts(tuple(items))
+
+
+def _settings(caption: str, settings: Mapping[str, Any]) -> Table:
+    rows = [(fmt.name(key), value) for key, value in _flat(settings)]
+    left_out = len(rows) - _SETTING_ROWS
+    note = f"{fmt.plural(left_out, 'more entry')} not listed." if left_out > 0 else ""
+    return Table(caption, (Column("key"), Column("value")), tuple(rows[:_SETTING_ROWS]), note)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
+            yield f"{prefix}{key}", fmt.name(" ".join(value), 600)
+        elif value not in ({}, [], (), "", None):
+            yield f"{prefix}{key}", value_text(value, 600)
+
+
+def _optimizer(index: int, name: str, groups: tuple[Mapping[str, Any], ...], scheduler: str) -> Table:
+    labels = [fmt.name(group.get("label", position), 40) for position, group in enumerate(groups)]
+    keys = list(dict.fromkeys(key for group in groups for key in group if key != "label"))
+    rows: list[tuple[Cell, ...]] = [
+        (fmt.name(key), *(value_text(group.get(key), 60) if key in group else fmt.MISSING for group in groups))
+        for key in keys
+    ]
+    if scheduler:
+        rows.append(("scheduler", *([fmt.name(scheduler)] * max(1, len(groups)))))
+    caption = f"Optimizer{f' {index + 1}' if index else ''}: {fmt.name(name)}"
+    columns = (Column("setting"), *(Column(f"group {label}", align="right") for label in labels or ["–"]))
+    return Table(caption, columns, tuple(rows))
+
+
+def _model(parameters: tuple[ParameterInfo, ...]) -> Table:
+    total = sum(p.size for p in parameters)
+    trained = sum(p.size for p in parameters if p.trainable)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            fmt.name(p.name),
+            fmt.name(p.module, 40) or fmt.MISSING,
+            " × ".join(str(n) for n in p.shape) or "scalar",
+            fmt.count(p.size),
+            "yes" if p.trainable else "no",
+            fmt.name(p.group, 24) or fmt.MISSING,
+            fmt.name(p.dtype, 24),
+        )
+        for p in parameters[:_MODEL_ROWS]
+    )
+    columns = (
+        Column("parameter"), Column("module"), Column("shape"), Column("elements", align="right"),
+        Column("trained"), Column("group"), Column("type"),
+    )  # fmt: skip
+    caption = f"Model: {fmt.plural(len(parameters), 'parameter')}, {fmt.count(total)} elements, {fmt.count(trained)} trained"
+    left_out = len(parameters) - _MODEL_ROWS
+    note = f"{fmt.plural(left_out, 'more parameter')} not listed." if left_out > 0 else ""
+    return Table(caption, columns, rows, note)

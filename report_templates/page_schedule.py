@@ -1,0 +1,130 @@
+"""The schedule in use and the schedule to use next."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from traindoctor.finding import Diagnosis, Prescription, Schedule, jsonable
+
+from . import number_format as fmt
+from .page_curves import schedule_figure
+from .page_model import Block, Cell, Code, Column, Fact, Facts, Paragraph, Section, Table, Tone
+
+ACTION_WORDS = {
+    "keep": "Keep the learning rate and the schedule",
+    "change-lr": "Change the learning rate, keep the shape of the schedule",
+    "change-schedule": "Change the schedule, keep the peak learning rate",
+    "change-both": "Change the learning rate and the schedule",
+    "cooldown": "Continue from the last checkpoint and anneal to zero",
+    "cannot-tell": "The log does not allow a prescription",
+}
+_BASIS_WORDS = {
+    "log": "this run's log alone: a hint, to be verified",
+    "sweep": "short runs at several learning rates",
+    "verified": "a paired run with the prescribed schedule",
+}
+_CHECKS = {
+    "log": (
+        "Train once more with this schedule, same seed and data order, and compare the final validation loss. "
+        "Adopt it when it is lower by more than 1 %."
+    ),
+    "sweep": "Train once at full length with the same seed and data order; adopt it when the loss is lower by more than 1 %.",
+    "verified": "Repeat with other seeds to see how much of the gain is chance.",
+}
+
+
+def prescription_section(diagnosis: Diagnosis) -> Section:
+    """What to use next: action, basis, reasons, code, and how to check it."""
+    prescription = diagnosis.prescription
+    blocks: list[Block] = [Paragraph(_sentence(prescription), _tone(prescription))]
+    figure = schedule_figure(diagnosis)
+    if figure is not None:
+        blocks.append(figure)
+    blocks.append(_prescription_facts(prescription))
+    if prescription.code.strip():
+        blocks.append(Code("Prescribed schedule, ready to paste", fmt.code(prescription.code)))
+    if prescription.why:
+        blocks.append(Paragraph(f"Why: {fmt.prose(prescription.why)}"))
+    if prescription.action not in {"keep", "cannot-tell"}:
+        blocks.append(Paragraph(f"How to check it: {_CHECKS.get(prescription.basis, _CHECKS['log'])}"))
+    if prescription.evidence:
+        blocks.append(_evidence(prescription))
+    return Section("prescription", "Prescribed schedule", tuple(blocks), importance=0)
+
+
+def recognised_section(diagnosis: Diagnosis) -> Section:
+    """The schedule read from the recorded learning rates."""
+    schedule = diagnosis.schedule
+    if schedule.family == "unknown":
+        sentence = "No schedule was recognised in the recorded learning rates."
+        if not diagnosis.run.learning_rates():
+            sentence = "No learning rate was recorded, so no schedule could be recognised."
+        return Section("recognised", "Recognised schedule", (Paragraph(sentence),), importance=1)
+    blocks: list[Block] = [_schedule_facts(schedule)]
+    if schedule.parameters:
+        blocks.append(_parameter_table(schedule.parameters))
+    if schedule.code.strip():
+        blocks.append(Code("The same schedule in torch", fmt.code(schedule.code)))
+    return Section("recognised", "Recognised schedule", tuple(blocks), importance=1)
+
+
+def _sentence(prescription: Prescription) -> str:
+    words = ACTION_WORDS.get(prescription.action, prescription.action)
+    if prescription.action in {"cannot-tell", "keep"} or not math.isfinite(prescription.peak_lr):
+        return f"{words}."
+    return f"{words}: peak learning rate {fmt.number(prescription.peak_lr)}."
+
+
+def _tone(prescription: Prescription) -> Tone:
+    return {"keep": "good", "cannot-tell": "neutral"}.get(prescription.action, "info")  # type: ignore[return-value]
+
+
+def _prescription_facts(prescription: Prescription) -> Facts:
+    items = [Fact("action", prescription.action), Fact("basis", prescription.basis, _BASIS_WORDS.get(prescription.basis, ""))]
+    if prescription.action != "cannot-tell":
+        items.append(Fact("confidence", fmt.percent(prescription.confidence, 2), "that the final loss gets lower"))
+    if math.isfinite(prescription.peak_lr):
+        items.append(Fact("peak learning rate", fmt.number(prescription.peak_lr)))
+    if prescription.schedule is not None:
+        items.append(Fact("schedule", fmt.name(prescription.schedule.family)))
+    if math.isfinite(prescription.replay_error):
+        items.append(Fact("replay of the code", fmt.number(prescription.replay_error, 2), "largest deviation from the plan"))
+    elif prescription.code.strip():
+        items.append(Fact("replay of the code", "not done", "torch was not at hand"))
+    return Facts(tuple(items))
+
+
+def _evidence(prescription: Prescription) -> Table:
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (fmt.name(name.replace("_", " ")), fmt.quantity(value, prescription.units.get(name, "")))
+        for name, value in prescription.evidence.items()
+    )
+    return Table("Evidence", (Column("what"), Column("value", align="right")), rows)
+
+
+def _schedule_facts(schedule: Schedule) -> Facts:
+    items = [Fact("family", fmt.name(schedule.family))]
+    if schedule.group:
+        items.append(Fact("param group", fmt.name(schedule.group)))
+    if math.isfinite(schedule.error):
+        items.append(Fact("fit", fmt.percent(schedule.error, 2), "largest deviation, relative to the learning rate"))
+    return Facts(tuple(items))
+
+
+def _parameter_table(parameters: Mapping[str, Any]) -> Table:
+    rows: tuple[tuple[Cell, ...], ...] = tuple((fmt.name(key), value_text(value)) for key, value in parameters.items())
+    return Table("Parameters of the schedule", (Column("argument"), Column("value", align="right")), rows)
+
+
+def value_text(value: Any, limit: int = 300) -> str:
+    """A setting of any type as one line: numbers with four digits, the rest as JSON."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, (int, float)):
+        return fmt.number(value) if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return fmt.name(value, limit)
+    return fmt.name(json.dumps(jsonable(value), ensure_ascii=False), limit)

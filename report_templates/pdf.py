@@ -1,0 +1,108 @@
+"""The report as a tagged PDF (PDF/UA-1) by WeasyPrint: bookmarks, table of contents, page numbers, own fonts."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from traindoctor.errors import MissingDependencyError
+from traindoctor.finding import Diagnosis
+
+from .figures import figure_svg
+from .html import asset, environment
+from .page import build_page
+
+_LOG = logging.getLogger("traindoctor.report_templates.pdf")
+_FACES = (
+    ("Report Sans", "normal", "DejaVuSans.ttf"),
+    ("Report Sans", "bold", "DejaVuSans-Bold.ttf"),
+    ("Report Mono", "normal", "DejaVuSansMono.ttf"),
+)
+_INSTALL = (
+    "the PDF report needs WeasyPrint and the Pango library: pip install 'traindoctor[pdf]', and on Debian or Ubuntu "
+    "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 (macOS: brew install pango); "
+    "the HTML report needs neither"
+)
+
+
+def pdf_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
+    """The PDF report, A4. See `build_page` for the arguments.
+
+    Nothing outside the document is read: the only URLs that are followed are `data:` ones.
+
+    Raises:
+        MissingDependencyError: WeasyPrint or Pango is not installed.
+    """
+    weasyprint = _weasyprint()
+    page = build_page(diagnosis, methods)
+    text = environment().get_template("report_paper.html.j2").render(
+        page=page,
+        svgs={figure.id: Markup(_paper_svg(figure_svg(figure).svg)) for figure in page.figures},
+        style=Markup(_font_faces() + asset("report.css") + asset("report_paper.css")),
+    )
+    fetcher = import_module("weasyprint.urls").URLFetcher(allowed_protocols=("data",), allow_redirects=False)
+    with _warnings_collected() as missing:
+        document = weasyprint.HTML(string=text, url_fetcher=fetcher, base_url=None)
+        written: bytes = document.write_pdf(pdf_variant="pdf/ua-1", pdf_identifier=b"traindoctor")
+    if missing:
+        _LOG.warning(
+            "the PDF lacks glyphs for %d characters (%s): install a font that has them, e.g. fonts-noto-cjk",
+            len(missing),
+            " ".join(sorted(missing)[:10]),
+        )
+    return written
+
+
+def _weasyprint() -> Any:
+    try:
+        return import_module("weasyprint")
+    except (ImportError, OSError) as error:  # OSError: the package is there, a shared library is not
+        raise MissingDependencyError(f"{_INSTALL} (found: {error.__class__.__name__}: {str(error).splitlines()[0]})") from error
+
+
+def _font_faces() -> str:
+    """`@font-face` rules with DejaVu from matplotlib inside: without any font WeasyPrint crashes the process."""
+    import matplotlib as mpl
+
+    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
+    rules: list[str] = []
+    for family, weight, file in _FACES:
+        data = base64.b64encode((folder / file).read_bytes()).decode("ascii")
+        rules.append(
+            f'@font-face {{ font-family: "{family}"; font-weight: {weight}; src: url("data:font/ttf;base64,{data}"); }}\n'
+        )
+    return "".join(rules)
+
+
+def _paper_svg(svg: str) -> str:
+    """Figures use the embedded font too; no page style reaches inside an SVG here."""
+    return svg.replace('font-family="DejaVu Sans, sans-serif"', 'font-family="Report Sans"', 1)
+
+
+@contextmanager
+def _warnings_collected() -> Iterator[set[str]]:
+    """Characters for which no font had a glyph; WeasyPrint's own log lines are kept off the terminal."""
+    found: set[str] = set()
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if "notdef glyph" in message:
+                found.add(message.rsplit('"', 2)[1])
+            else:
+                _LOG.debug("weasyprint: %s", message)
+
+    logger, handler = logging.getLogger("weasyprint"), Collector()
+    held = (logger.handlers[:], logger.propagate)
+    logger.handlers, logger.propagate = [handler], False
+    try:
+        yield found
+    finally:
+        logger.handlers, logger.propagate = held
