@@ -1,0 +1,201 @@
+"""The loss of the best constant prediction (B0), from the labels of the first epoch; name of the training loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .device import Arriving
+from .loss_functions import MEAN, LossCall
+from .part import Part
+from .patches import Patches
+from .state import ThreadState, Value
+from .tensors import local_version
+
+if TYPE_CHECKING:
+    from ..recorder import Recorder
+
+MOST_CALLS = 5_000
+"""Without a loader there is no epoch to end the count; so many batches are enough."""
+
+MOST_LABELS = 1 << 16
+"""Labels (or target columns) that are told apart."""
+
+
+class BaselineRecorder(Part):
+    """Counts labels, or averages targets, while the first epoch lasts."""
+
+    name = "label statistics"
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self.reset()
+
+    def reset(self) -> None:
+        self.loss_name = ""
+        self._reductions: dict[str, int] = {}
+        self._calls = 0
+        self._pending: list[tuple[Tensor | Arriving, int, LossCall]] = []
+        self._counts: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._moments = Moments()
+        self._smoothing = 0.0
+        self._n_classes = 0
+        self._written = 0
+        self._closed = False
+
+    def install(self, patches: Patches) -> None:
+        """Nothing: the loss recorder says which call was trained on."""
+
+    def reduction_of(self, name: str) -> int | None:
+        """How training reduces this loss function; None when it does not train with it."""
+        return self._reductions.get(name)
+
+    def trained_on(self, state: ThreadState, root: Tensor, value: Value) -> None:
+        """A backward call began at `root`, whose unscaled value is given."""
+        call = state.loss_call
+        if call is None or self.off:
+            return
+        remember_labels(state, call.target)
+        if self._closed:
+            return
+        self._reductions.setdefault(call.name, call.reduction)
+        if not self.loss_name:
+            self.loss_name = call.name
+            self._n_classes = call.n_classes if call.name in ("cross_entropy", "nll_loss") else 0
+            self.recorder.sink.meta({"loss_name": call.name, "n_classes": self._n_classes})
+        self._calls += 1
+        if self._is_over():
+            self._close()
+        elif call.name == self.loss_name and self._is_the_loss(call, root, value):
+            self._collect(call)
+
+    def _is_over(self) -> bool:
+        epoch = self.recorder.loader.epoch()
+        return (epoch or 0) >= 1 or (epoch is None and self._calls > MOST_CALLS)
+
+    def _is_the_loss(self, call: LossCall, root: Tensor, value: Value) -> bool:
+        """Whether the function's result alone is trained on, so that its baseline is in the units of the loss."""
+        result = call.result()
+        if result is None or call.reduction != MEAN:
+            return False
+        if result is root:
+            return True
+        return isinstance(value, float) and result.is_cpu and result.numel() == 1 and result.item() == value
+
+    def _collect(self, call: LossCall) -> None:
+        target = call.target.detach()
+        if call.name in ("cross_entropy", "nll_loss"):
+            has_weights = call.arguments[0] is not None
+            if has_weights or target.is_floating_point():
+                return
+        elif call.name != "mse_loss":
+            return
+        kept = target if target.is_cpu else Arriving(target)
+        self._pending.append((kept, local_version(target), call))
+
+    def digest(self) -> None:
+        """Count what was collected; called when the log is flushed, off the hot path."""
+        pending, self._pending = self._pending, []
+        for kept, version, call in pending:
+            if isinstance(kept, Arriving):
+                if not kept.has_arrived():
+                    self._pending.append((kept, version, call))
+                    continue
+                kept = kept.read()
+            elif local_version(kept) != version:
+                continue  # the user wrote other labels into the same memory
+            self._count(kept.numpy(), call)
+        if self._seen >= 2 * max(self._written, 1):
+            self._write()
+
+    def _count(self, target: NDArray[Any], call: LossCall) -> None:
+        if call.name == "mse_loss":
+            self._moments.add(target.reshape(len(target), -1) if target.ndim > 1 else target.reshape(-1, 1))
+            return
+        ignored = int(call.arguments[2]) if len(call.arguments) > 2 else -100
+        self._smoothing = float(call.arguments[3]) if len(call.arguments) > 3 else 0.0
+        labels = target.reshape(-1)
+        labels = labels[(labels != ignored) & (labels >= 0) & (labels < MOST_LABELS)]
+        counts = np.bincount(labels, minlength=len(self._counts))
+        counts[: len(self._counts)] += self._counts
+        self._counts = counts
+
+    @property
+    def _seen(self) -> int:
+        return int(self._counts.sum()) + self._moments.n
+
+    def _write(self) -> None:
+        if not self._seen:
+            return
+        self._written = self._seen
+        if self._moments.n:
+            self.recorder.sink.meta({"baseline": self._moments.variance()})
+        else:
+            self.recorder.sink.meta({"baseline": label_entropy(self._counts, self._n_classes, self._smoothing)})
+
+    def _close(self) -> None:
+        self._closed = True
+        self.digest()
+        self._write()
+        self._pending = []
+
+    def finish(self) -> None:
+        if not self._closed:
+            self._close()
+
+
+class Moments:
+    """Mean and variance of the columns of matrices given piece by piece (Chan, Golub and LeVeque 1979, eq. 2.1)."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._mean: NDArray[np.float64] = np.zeros(0)
+        self._squares: NDArray[np.float64] = np.zeros(0)
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Add rows of shape (n, n_columns); a piece of another width, or one too wide, is left out."""
+        data = rows.astype(np.float64)
+        if not len(data) or data.shape[1] > MOST_LABELS or (self.n and data.shape[1] != len(self._mean)):
+            return
+        mean, n = data.mean(axis=0), len(data)
+        squares = np.square(data - mean).sum(axis=0)
+        if self.n:
+            shift = mean - self._mean
+            squares = squares + self._squares + np.square(shift) * (self.n * n / (self.n + n))
+            mean = self._mean + shift * (n / (self.n + n))
+        self.n, self._mean, self._squares = self.n + n, mean, squares
+
+    def variance(self) -> float:
+        """Mean over the columns of the population variance: the loss of the best constant under mse_loss."""
+        return float((self._squares / self.n).mean())
+
+
+def label_entropy(counts: NDArray[np.int64], n_classes: int, smoothing: float) -> float:
+    """Cross entropy, in nats, of predicting the label frequencies themselves: what labels alone allow.
+
+    Args:
+        counts: labels seen per class, shape (at most n_classes,).
+        n_classes: number of classes, over which label smoothing spreads.
+        smoothing: as in torch's `label_smoothing`.
+    """
+    frequency = np.zeros(max(n_classes, len(counts)))
+    frequency[: len(counts)] = counts / counts.sum()
+    target = (1 - smoothing) * frequency + smoothing / len(frequency)
+    positive = target[target > 0]
+    return float(-(positive * np.log(positive)).sum())
+
+
+def remember_labels(state: ThreadState, target: Tensor) -> None:
+    """Note which memory the labels of training lie in, if it is a part of something that lasts."""
+    if target.device.type == "meta" or target.untyped_storage().nbytes() <= target.numel() * target.element_size():
+        return
+    storage = target.untyped_storage().data_ptr()
+    low = target.data_ptr()
+    high = low + target.numel() * target.element_size()
+    known = state.training_labels
+    if known is not None and known[0] == storage:
+        low, high = min(low, known[1]), max(high, known[2])
+    state.training_labels = (storage, low, high)

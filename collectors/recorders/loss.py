@@ -1,0 +1,179 @@
+"""The training loss: the root of each backward call, and the optimizers it belongs to."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from . import tensors
+from .optimizer_step import forget_pending
+from .part import Part
+from .patches import Patches
+from .reach import reached
+from .state import ThreadState, Track, Value
+
+if TYPE_CHECKING:
+    from ..recorder import Recorder
+
+
+class LossRecorder(Part):
+    """Reads the loss when backward is called, before anything can change it."""
+
+    name = "training loss"
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._owners: dict[int, tuple[int, ...]] = {}
+        self._signature: tuple[tuple[int, int], ...] = ()
+
+    def install(self, patches: Patches) -> None:
+        patches.replace(torch.autograd, "backward", self._wrap_backward, operator="aten::backward")
+
+    def _wrap_backward(self, original: Any) -> Any:
+        @self.recorder.without_dynamo_like(original)
+        def backward(*args: Any, **kwargs: Any) -> Any:
+            if self.off:
+                return original(*args, **kwargs)
+            state = self.recorder.state()
+            received: list[Track] = []
+            if state.depth == 0:
+                try:
+                    received = self._before(state, args, kwargs)
+                except Exception as error:
+                    self.fail(error)
+            state.depth += 1
+            try:
+                result = original(*args, **kwargs)
+            except BaseException:
+                for track in received:
+                    del track.pending[-1:]
+                raise
+            finally:
+                state.depth -= 1
+            if state.inside_backward and state.depth == 0 and not self.off:
+                try:
+                    self._end_of_steps_inside(state)
+                except Exception as error:
+                    self.fail(error)
+            return result
+
+        return backward
+
+    def _before(self, state: ThreadState, args: Any, kwargs: Any) -> list[Track]:
+        began = perf_counter_ns()
+        recorder = self.recorder
+        recorder.backward_calls += 1
+        roots = scalar_roots(args[0] if args else kwargs.get("tensors"))
+        if not roots:
+            return []
+        recorder.open()
+        value = self._value(state, roots)
+        recorder.loader.fed_backward(state)
+        recorder.evaluation.training_goes_on(state)
+        recorder.baseline.trained_on(state, roots[0], value)
+        tracks = self._tracks(state, roots)
+        for track in tracks:
+            self._receive(state, track, value)
+        if not tracks:
+            state.orphans.append(value)
+        state.loss_call = None
+        recorder.flush_if_due(began)
+        recorder.spent_ns += perf_counter_ns() - began
+        return tracks
+
+    def _receive(self, state: ThreadState, track: Track, value: Value) -> None:
+        if track.pending and not state.open_steps and was_cleared(track):
+            forget_pending(track)
+        if not track.pending and track.steps and track.stale is None:
+            track.stale = staleness(track)
+        track.ran_backward_inside = bool(state.open_steps)
+        track.pending.append(value)
+        if state.batch_number != track.batch_number or not state.batch_number:
+            track.batch_number = state.batch_number
+            track.samples += self.recorder.loader.samples(state)
+
+    def _value(self, state: ThreadState, roots: list[Tensor]) -> Value:
+        """The loss before GradScaler multiplied it."""
+        value: Value = local_value(roots[0])
+        for root in roots[1:]:
+            value = value + local_value(root)
+        if state.scaled is None:
+            return value
+        output, unscaled, scale = state.scaled
+        state.scaled = None
+        if output() is roots[0] and len(roots) == 1:
+            return unscaled
+        # The scaled loss went through more arithmetic (a division for accumulation, say).
+        return value / (scale.item() if scale.is_cpu else scale)
+
+    def _tracks(self, state: ThreadState, roots: list[Tensor]) -> list[Track]:
+        optimizers = self.recorder.optimizers()
+        if len(optimizers) > 1:
+            signature = tuple((id(o), sum(len(g["params"]) for g in o.param_groups)) for o in optimizers)
+            if signature != self._signature:
+                self._signature = signature
+                self._owners = {}
+                for o in optimizers:
+                    for p in (p for group in o.param_groups for p in group["params"]):
+                        self._owners[id(p)] = (*self._owners.get(id(p), ()), id(o))
+            keys = reached(roots, self._owners, len(optimizers))
+            # A graph that hides its leaves (reentrant checkpointing) tells nothing: then it is everybody's loss.
+            optimizers = [o for o in optimizers if id(o) in keys] or optimizers
+        return [self.recorder.track(state, o) for o in optimizers]
+
+    def _end_of_steps_inside(self, state: ThreadState) -> None:
+        """Optimizers that stepped inside backward, one per parameter: together they are one step."""
+        steps, state.inside_backward = state.inside_backward, []
+        track, row = steps[0]
+        row.norms = [norm for _, other in steps for norm in other.norms or ()]
+        self.recorder.step_ended(state, track, row)
+
+
+def scalar_roots(given: Any) -> list[Tensor]:
+    """The one-element real tensors among what backward was given."""
+    candidates = (given,) if isinstance(given, Tensor) else given if isinstance(given, (tuple, list)) else ()
+    return [t for t in candidates if isinstance(t, Tensor) and t.numel() == 1 and t.dtype.is_floating_point]
+
+
+def local_value(root: Tensor) -> Value:
+    """The number in a one-element tensor; a copy of it where reading would wait; NaN where there is none."""
+    local: Any = getattr(root, "_local_tensor", root)
+    if type(local) not in (Tensor, torch.nn.Parameter) or local.device.type == "meta":
+        return float("nan")
+    if local.is_cpu:
+        return float(local.item())
+    return local.detach().reshape(()).clone()
+
+
+def was_cleared(track: Track) -> bool:
+    """Whether somebody cleared the gradients without zero_grad: the losses before that led to no step."""
+    parameter = track.probe[0]() if track.probe is not None else None
+    return parameter is not None and parameter.grad is None
+
+
+def staleness(track: Track) -> float:
+    """1.0 if non-zero gradients of the last step are still there, else 0.0."""
+    optimizer = track.optimizer()
+    if track.zeroed or optimizer is None:
+        return 0.0
+    left = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    if not left:
+        return 0.0
+    if track.probe is not None:
+        parameter, gradient, version, norm = track.probe
+        kept = gradient()
+        is_untouched = (
+            kept is not None and parameter() is not None and parameter().grad is kept
+            and tensors.local_version(kept) == version
+        )
+        if not left[0].is_cpu:
+            return float(is_untouched)
+        if is_untouched and norm is not None and norm.item() != 0:
+            return 1.0
+    with tensors.Quiet():
+        return float(any(bool(t.count_nonzero()) for g in left if (t := tensors.readable(g)) is not None))
+
+

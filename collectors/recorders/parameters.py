@@ -1,0 +1,97 @@
+"""Parameter statistics: at which steps they are taken, under which names, and when they are written."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .device import is_capturing
+from .part import Part
+from .patches import Patches
+from .statistics import QUANTITIES, ParameterStatistics, Table
+
+if TYPE_CHECKING:
+    from ..recorder import Recorder
+    from .state import Track
+
+
+class ParameterRecorder(Part):
+    """Measures the parameters that an optimizer holds, at the governor's cadence."""
+
+    name = "parameter statistics"
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._tables: list[tuple[Track, Table]] = []
+
+    def install(self, patches: Patches) -> None:
+        """Nothing: the step recorder calls `before_step` and `after_step`."""
+
+    def before_step(self, track: Track, optimizer: Optimizer) -> bool:
+        """Decide whether this step is measured and keep the weights if so."""
+        if self.off or track.is_wrapper or not track.governor.is_due(track.steps):
+            return False
+        try:
+            found = held_parameters(optimizer)
+            if not found or is_capturing(found[0].device):
+                return False
+            if track.statistics is None or track.statistics.ids != tuple(map(id, found)):
+                self._describe(track, optimizer, found)
+            assert track.statistics is not None
+            track.statistics.snapshot(found)
+        except Exception as error:
+            self.fail(error)
+        return not self.off
+
+    def _describe(self, track: Track, optimizer: Optimizer, found: list[Tensor]) -> None:
+        model = self.recorder.model
+        model.look(optimizer)
+        track.parameter_names = tuple(model.name_of(p) for p in found)
+        limit = self.recorder.options.snapshot_bytes
+        track.statistics = ParameterStatistics(found, [model.has_rows(p) for p in found], limit)
+        if not track.statistics.copies_weights:
+            self.recorder.note(f"update norms are not recorded: a copy of the weights would take over {limit >> 20} MiB")
+
+    def after_step(self, track: Track, optimizer: Optimizer, cost_before_ns: int, norms: dict[int, Any]) -> None:
+        """Measure now.
+
+        Args:
+            track: the optimizer.
+            optimizer: the same.
+            cost_before_ns: what preparing this measurement took before the step.
+            norms: `id(parameter)` -> norm of its gradient.
+        """
+        if self.off or track.statistics is None:
+            return
+        try:
+            began = perf_counter_ns()
+            found = held_parameters(optimizer)
+            if track.statistics.ids != tuple(map(id, found)):
+                return
+            values = track.statistics.measure(found, [norms.get(id(p)) for p in found])
+            self._tables.append((track, Table(track.steps, track.parameter_names, values)))
+            self._write(wait=False)
+            if track.steps:  # the first time includes allocations and is no measure of the next
+                track.governor.note_cost(perf_counter_ns() - began + cost_before_ns)
+            every = track.governor.decide(track.steps)
+            if every is not None:
+                self.recorder.thinned(track, "parameters", every, track.governor.share())
+        except Exception as error:
+            self.fail(error)
+
+    def _write(self, *, wait: bool) -> None:
+        while self._tables and (wait or self._tables[0][1].has_arrived()):
+            track, table = self._tables.pop(0)
+            values, present = table.read()
+            self.recorder.sink.block(QUANTITIES, table.names, table.step, values, present)
+
+    def finish(self) -> None:
+        self._write(wait=True)
+
+
+def held_parameters(optimizer: Optimizer) -> list[Tensor]:
+    """The parameters of all groups, in order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]

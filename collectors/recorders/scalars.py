@@ -1,0 +1,119 @@
+"""The scalars of optimizer steps, from rows in memory to columns in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from traindoctor import names
+
+from .device import ArrivingScalars
+from .sink import Sink
+from .state import Row, Track
+
+_FIELDS: Mapping[str, Callable[[Row], Any]] = {
+    names.GRAD_NORM_PRECLIP: lambda row: row.preclip,
+    names.STEP_TIME: lambda row: row.seconds,
+    names.EPOCH: lambda row: row.epoch,
+    names.BATCH_SIZE: lambda row: row.batch_size,
+    names.MICRO_BATCHES: lambda row: row.micro_batches,
+    names.AMP_SCALE: lambda row: row.scale,
+    names.AMP_SKIPPED: lambda row: None if row.scale is None else row.skipped,
+    names.STALE_GRADIENTS: lambda row: row.stale,
+}
+
+
+def send_late(row: Row) -> None:
+    """Start the copy of everything in the row, if some of it is still on an accelerator."""
+    norms = row.norms
+    is_near = not norms or norms[0] is None or norms[0].is_cpu
+    if is_near and not any(isinstance(v, Tensor) for v in (*row.losses, *row.learning_rates, row.preclip, row.scale)):
+        return
+    row.late = ArrivingScalars([v for v in _values(row) if isinstance(v, Tensor)])
+
+
+def _values(row: Row) -> list[Any]:
+    return [*row.losses, *row.learning_rates, row.preclip, row.scale, *(row.norms or ())]
+
+
+def _settle(row: Row) -> None:
+    """Replace the tensors of a row by the numbers that arrived."""
+    if row.late is None:
+        return
+    arrived = iter(row.late.read())
+    row.losses = [next(arrived) if isinstance(v, Tensor) else v for v in row.losses]
+    row.learning_rates = [next(arrived) if isinstance(v, Tensor) else v for v in row.learning_rates]
+    row.preclip = next(arrived) if isinstance(row.preclip, Tensor) else row.preclip
+    row.scale = next(arrived) if isinstance(row.scale, Tensor) else row.scale
+    if row.norms:
+        row.norms = [next(arrived) if isinstance(v, Tensor) else v for v in row.norms]
+    row.late = None
+
+
+def write_rows(sink: Sink, track: Track, *, wait: bool = False) -> None:
+    """Write the finished rows of an optimizer, in order, up to the first whose numbers are still under way.
+
+    Args:
+        sink: the log.
+        track: its rows are taken.
+        wait: wait for numbers under way (only at the end of the run).
+    """
+    ready = len(track.rows)
+    if not wait:
+        ready = next((i for i, row in enumerate(track.rows) if row.late and not row.late.has_arrived()), ready)
+    rows, track.rows = track.rows[:ready], track.rows[ready:]
+    if not rows:
+        return
+    for row in rows:
+        _settle(row)
+    columns: dict[str, list[Any]] = {names.LOSS_TRAIN: [_mean(row.losses) for row in rows]}
+    for index, label in enumerate(track.labels):
+        columns[names.lr(label)] = [
+            row.learning_rates[index] if index < len(row.learning_rates) else None for row in rows
+        ]
+    columns[names.GRAD_NORM] = _global_norms(rows)
+    for name, field in _FIELDS.items():
+        columns[name] = [field(row) for row in rows]
+    _write(sink, track.prefix, [row.step for row in rows], columns)
+
+
+def _write(sink: Sink, prefix: str, steps: list[int], columns: Mapping[str, list[Any]]) -> None:
+    present: dict[str, NDArray[np.bool_]] = {}
+    values: dict[str, NDArray[np.float64]] = {}
+    for name, column in columns.items():
+        missing = column.count(None)
+        if missing == len(column):
+            continue
+        if missing:
+            present[prefix + name] = np.array([v is not None for v in column])
+            column = [0.0 if v is None else v for v in column]
+        values[prefix + name] = np.array(column, dtype=np.float64)
+    if values:
+        sink.rows(np.array(steps, dtype=np.int64), values, present)
+
+
+def _mean(losses: list[Any]) -> float | None:
+    if len(losses) == 1:
+        return float(losses[0])
+    return sum(losses) / len(losses) if losses else None
+
+
+def _global_norms(rows: list[Row]) -> list[float | None]:
+    """Root of the sum of squares of each row's norms, in float64 so that large ones do not overflow."""
+    kept = [[v for v in row.norms if v is not None] if row.norms is not None else None for row in rows]
+    tensors = [v for norms in kept if norms for v in norms if isinstance(v, Tensor)]
+    flat = iter(torch.stack(tensors).tolist()) if tensors else iter(())
+    found: list[float | None] = []
+    for norms in kept:
+        if not norms:
+            found.append(None)
+            continue
+        values = np.array([next(flat) if isinstance(v, Tensor) else v for v in norms], dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found.append(float(np.sqrt(np.square(values).sum())))
+    return found

@@ -1,0 +1,170 @@
+"""What is known about one optimizer, and about one thread of the training process."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .tensors import local_version
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
+    from .governor import Governor
+    from .loader import LoaderPass
+    from .loss_functions import LossCall
+    from .statistics import ParameterStatistics
+
+Value = float | Tensor
+"""A number that is known, or one that an accelerator still has to deliver (0-dim tensor)."""
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """The scalars of one optimizer step. None means not recorded.
+
+    Attributes:
+        step: 0-based step of its optimizer.
+        losses: value of each backward call of the step.
+        learning_rates: one per param group.
+        norms: gradient norm of each parameter that had a gradient; None when not measured at this step.
+        preclip: gradient norm before clipping.
+        seconds: time since the previous step's end.
+        late: holds the numbers that are still on an accelerator.
+    """
+
+    step: int
+    losses: list[Value]
+    learning_rates: list[Value]
+    norms: Any = None
+    preclip: Value | None = None
+    seconds: float | None = None
+    epoch: int | None = None
+    batch_size: int | None = None
+    micro_batches: int | None = None
+    scale: Value | None = None
+    skipped: int = 0
+    stale: float | None = None
+    late: Any = None
+
+
+@dataclass(eq=False)
+class Track:
+    """One optimizer in one thread.
+
+    Attributes:
+        optimizer: weak, so that we keep nobody's model alive.
+        governor: cadence of the parameter statistics.
+        norm_governor: cadence of the gradient norm, every step unless steps are very short.
+        first_parameter: id of its first parameter; wrappers of an optimizer share it.
+        is_wrapper: it only ever steps around another optimizer of the same parameters.
+        ran_backward_inside: a closure called backward during the open step.
+        index: position in the order of first steps; -1 before its first.
+        steps: optimizer steps done.
+        pending: losses of the backward calls since the last step or zero_grad.
+        evaluations: earlier `pending` lists of closures that ran inside the open step.
+        zeroed: zero_grad was called since the last step.
+        stale: see `traindoctor.names.STALE_GRADIENTS`; None before the first backward of the step.
+        samples: samples seen by those backward calls.
+        batch_number: last loader batch that was counted.
+        reads_before_step: the optimizer changes gradients while it steps, so they are read before.
+        probe: weak references to a parameter and its gradient after the last step, that gradient's version and norm.
+    """
+
+    optimizer: weakref.ref[Optimizer]
+    name: str
+    governor: Governor
+    norm_governor: Governor
+    first_parameter: int = 0
+    is_wrapper: bool = False
+    ran_backward_inside: bool = False
+    index: int = -1
+    steps: int = 0
+    pending: list[Value] = field(default_factory=list[Value])
+    evaluations: list[list[Value]] = field(default_factory=list[list[Value]])
+    zeroed: bool = True
+    stale: float | None = None
+    samples: int = 0
+    batch_number: int = -1
+    last_ns: int = 0
+    preclip: Value | None = None
+    scale: Value | None = None
+    skipped: int = 0
+    reads_before_step: bool = False
+    plain: bool | None = None
+    probe: Any = None
+    rows: list[Row] = field(default_factory=list[Row])
+    labels: tuple[str, ...] = ()
+    parameter_names: tuple[str, ...] = ()
+    statistics: ParameterStatistics | None = None
+
+    def remember_gradient(self, parameters: list[Tensor], norms: Any) -> None:
+        """Note one gradient, so that the next backward can tell at no cost that nobody touched it."""
+        self.probe = None
+        if parameters and norms:
+            gradient = parameters[0].grad
+            assert gradient is not None
+            self.probe = (weakref.ref(parameters[0]), weakref.ref(gradient), local_version(gradient), norms[0])
+
+    @property
+    def prefix(self) -> str:
+        """What precedes the names of its series."""
+        return "" if self.index <= 0 else f"optimizer{self.index}/"
+
+
+@dataclass(slots=True, eq=False)
+class OpenStep:
+    """An optimizer step that has begun and not ended.
+
+    Attributes:
+        superseded: an inner optimizer with the same parameters was recorded in its place.
+        norms: gradient norms read before the step, for optimizers that change gradients.
+    """
+
+    optimizer: Optimizer
+    track: Track
+    is_sampled: bool = False
+    superseded: bool = False
+    norms: Any = None
+    versions: int = 0
+    cost_ns: int = 0
+
+
+@dataclass(eq=False)
+class ThreadState:
+    """Everything that belongs to one thread. Threads never read each other's gradients: that corrupts memory.
+
+    Attributes:
+        depth: nesting of backward calls.
+        steps: optimizer steps done in this thread.
+        open_steps: optimizer steps in progress, outermost first.
+        tracks: `id(optimizer)` -> Track.
+        orphans: losses whose optimizer was not known yet.
+        loss_call: the last loss function called with gradients on.
+        training_labels: storage, first and last byte of labels that training slices out of something larger.
+        source: the loader pass that delivered the last batch.
+        evaluation: the evaluation pass in progress.
+        scaled: the last output of GradScaler.scale (weak), the loss it was made of, and the scale.
+    """
+
+    depth: int = 0
+    steps: int = 0
+    open_steps: list[OpenStep] = field(default_factory=list[OpenStep])
+    tracks: dict[int, Track] = field(default_factory=dict[int, Track])
+    orphans: list[Value] = field(default_factory=list[Value])
+    loss_call: LossCall | None = None
+    training_labels: tuple[int, int, int] | None = None
+    source: LoaderPass | None = None
+    batch_number: int = 0
+    batch_size: int = 0
+    evaluation: Evaluation | None = None
+    scaled: tuple[Any, Value, Any] | None = None
+    inside_backward: list[tuple[Track, Row]] = field(default_factory=list[tuple[Track, Row]])
+
+    @property
+    def is_inside_step(self) -> bool:
+        """Whether a closure may be running."""
+        return bool(self.open_steps)

@@ -1,0 +1,192 @@
+"""Statistics of every parameter of one optimizer: norms, extremes, zeros, updates, dead rows. No policy here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from traindoctor.names import PARAMETER_QUANTITIES
+
+from .device import Arriving, gather
+from .tensors import Quiet, readable
+
+QUANTITIES = tuple(quantity.name for quantity in PARAMETER_QUANTITIES)
+DEAD_SAMPLES = 5
+_ROW = {name: index for index, name in enumerate(QUANTITIES)}
+_ILL_CONDITIONED = 1e-2
+"""Below this ratio of variance to squared mean, mean square minus squared mean loses too many digits in float32."""
+
+
+class ParameterStatistics:
+    """Measures a fixed list of parameters.
+
+    Args:
+        parameters: the parameters, on any device, in any dtype.
+        has_rows: for each, whether its first dimension counts output units (matrices, convolutions).
+        snapshot_bytes: memory that the copy of the weights may take; above it update norms are left out.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], has_rows: Sequence[bool], snapshot_bytes: int) -> None:
+        self.ids = tuple(map(id, parameters))
+        self._has_rows = tuple(has_rows)
+        self._zero_runs: list[Tensor | None] = [None] * len(parameters)
+        self._sampled = [0] * len(parameters)
+        self._before: list[Tensor | None] | None = None
+        self.copies_weights = sum(4 * p.numel() for p in parameters) <= snapshot_bytes
+        self._is_fresh = False
+
+    def snapshot(self, parameters: Sequence[Tensor]) -> None:
+        """Keep a copy of the weights from before the step."""
+        if not self.copies_weights:
+            return
+        with Quiet():
+            found = [readable(p) for p in parameters]
+            if self._before is None:
+                self._before = [None if t is None else t.clone() for t in found]
+            else:
+                pairs = [(b, t) for b, t in zip(self._before, found, strict=True) if b is not None and t is not None]
+                torch._foreach_copy_([b for b, _ in pairs], [t for _, t in pairs])
+        self._is_fresh = True
+
+    def measure(
+        self, parameters: Sequence[Tensor], grad_norms: Sequence[Tensor | None],
+    ) -> list[dict[str, Tensor | float]]:
+        """Every quantity of every parameter now, after the step.
+
+        Args:
+            parameters: as given at construction.
+            grad_norms: L2 norm of each parameter's gradient, None without one.
+
+        Returns:
+            Per parameter: quantity -> value (0-dim tensor or number). What does not exist is absent.
+        """
+        with Quiet():
+            weights = [readable(p) for p in parameters]
+            known = [i for i, w in enumerate(weights) if w is not None and w.numel()]
+            found: list[dict[str, Tensor | float]] = [{} for _ in parameters]
+            live: list[Tensor] = [w for i in known if (w := weights[i]) is not None]
+            if live:
+                self._measure_weights(live, [found[i] for i in known])
+                self._measure_updates(known, live, [found[i] for i in known])
+            for index, (p, norm) in enumerate(zip(parameters, grad_norms, strict=True)):
+                if norm is not None:
+                    found[index]["grad_norm"] = norm
+                    self._measure_rows(index, p.grad, found[index])
+        return found
+
+    def _measure_weights(self, live: list[Tensor], found: list[dict[str, Tensor | float]]) -> None:
+        for weight, norm, values in zip(live, torch._foreach_norm(live), found, strict=True):
+            values["weight_norm"] = norm
+            values["weight_rms"] = norm / weight.numel() ** 0.5
+            low, high = torch.aminmax(weight)
+            values["weight_max"] = torch.maximum(low.abs(), high.abs())
+            if weight.is_cpu:
+                mean = weight.sum() / weight.numel()
+                values["weight_std"] = _std(weight, norm, mean)
+                # numpy counts twice as fast as torch.count_nonzero on a CPU
+                values["weight_zeros"] = np.count_nonzero(weight.numpy() == 0) / weight.numel()
+            else:
+                variance, mean = torch.var_mean(weight, correction=0)
+                values["weight_std"] = variance.sqrt()
+                values["weight_zeros"] = 1 - torch.count_nonzero(weight) / weight.numel()
+            values["weight_mean"] = mean
+
+    def _measure_updates(
+        self, known: list[int], live: list[Tensor], found: list[dict[str, Tensor | float]],
+    ) -> None:
+        if self._before is None or not self._is_fresh:
+            return
+        self._is_fresh = False
+        before = [b for i in known if (b := self._before[i]) is not None]
+        norms = torch._foreach_norm(before)
+        torch._foreach_sub_(before, live)
+        for values, norm, update in zip(found, norms, torch._foreach_norm(before), strict=True):
+            values["update_norm"] = update
+            if not norm.is_cpu or norm.item() > 0:
+                values["update_ratio"] = update / norm
+
+    def _measure_rows(self, index: int, gradient: Tensor | None, values: dict[str, Tensor | float]) -> None:
+        if not self._has_rows[index] or gradient is None or gradient.layout is not torch.strided:
+            return
+        grad = readable(gradient)
+        if grad is None or not grad.numel():
+            return
+        zero = zero_rows(grad.flatten(1))
+        runs = self._zero_runs[index]
+        runs = zero.to(torch.int32) if runs is None or runs.shape != zero.shape else (runs + 1) * zero
+        self._zero_runs[index] = runs
+        self._sampled[index] += 1
+        n = zero.numel()
+        values["grad_zero_rows"] = zero.sum() / n
+        if self._sampled[index] >= DEAD_SAMPLES:
+            values["grad_dead_rows"] = (runs >= DEAD_SAMPLES).sum() / n
+
+
+def _std(weight: Tensor, norm: Tensor, mean: Tensor) -> Tensor | float:
+    """Population standard deviation; a second pass where one pass would lose the digits (weights near 1)."""
+    square, centre = norm.item() ** 2 / weight.numel(), mean.item()
+    variance = square - centre * centre
+    if variance > _ILL_CONDITIONED * centre * centre:
+        return float(variance**0.5)
+    return torch.linalg.vector_norm(weight - centre) / weight.numel() ** 0.5
+
+
+def zero_rows(rows: Tensor) -> Tensor:
+    """Which rows of a matrix, shape (n_rows, n_columns), are exactly zero: shape (n_rows,), bool.
+
+    On a CPU the L2 norm per row is many times faster than any exact test; squares of tiny numbers underflow in
+    it, so rows that it calls zero are looked at again.
+    """
+    if not rows.is_cpu:
+        return torch.linalg.vector_norm(rows, torch.inf, dim=1) == 0
+    zero = torch.linalg.vector_norm(rows, dim=1) == 0
+    suspects = zero.nonzero().flatten()
+    if suspects.numel():
+        zero[suspects] = torch.from_numpy(~rows[suspects].numpy().any(axis=1))
+    return zero
+
+
+class Table:
+    """Statistics as a matrix of quantities and parameters, read as soon as no accelerator has to be waited for.
+
+    Args:
+        step: optimizer step.
+        names: of the parameters.
+        values: as `ParameterStatistics.measure` returns them.
+    """
+
+    def __init__(self, step: int, names: Sequence[str], values: Sequence[dict[str, Tensor | float]]) -> None:
+        self.step = step
+        self.names = tuple(names)
+        self._at: dict[torch.device, list[tuple[int, int]]] = {}
+        self._copies: dict[torch.device, Any] = {}
+        self._table = np.zeros((len(QUANTITIES), len(values)), dtype=np.float32)
+        self._present = np.zeros(self._table.shape, dtype=bool)
+        waiting: dict[torch.device, list[Tensor]] = {}
+        for column, quantities in enumerate(values):
+            for name, value in quantities.items():
+                self._present[_ROW[name], column] = True
+                if isinstance(value, Tensor):
+                    waiting.setdefault(value.device, []).append(value)
+                    self._at.setdefault(value.device, []).append((_ROW[name], column))
+                else:
+                    self._table[_ROW[name], column] = value
+        with Quiet():
+            self._copies = {device: Arriving(gather(found)) for device, found in waiting.items()}
+
+    def has_arrived(self) -> bool:
+        """Whether reading would not wait."""
+        return all(copy.has_arrived() for copy in self._copies.values())
+
+    def read(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Values and whether each is there, both of shape (n_quantities, n_parameters)."""
+        for device, copy in self._copies.items():
+            at = np.array(self._at[device])
+            self._table[at[:, 0], at[:, 1]] = copy.read().numpy()
+        self._copies = {}
+        return self._table, self._present
