@@ -10,16 +10,26 @@ from traindoctor.detector import Detector
 from traindoctor.errors import UsageError
 from traindoctor.plugins import load_plugins
 
+from .detectors.dead_units import DeadUnits
 from .detectors.divergence import Divergence
+from .detectors.exploding_gradient import ExplodingGradient
+from .detectors.frozen_parameters import FrozenParameters
 from .detectors.loss_spike import LossSpike
+from .detectors.lr_too_high import LrTooHigh
+from .detectors.lr_too_low import LrTooLow
 from .detectors.marginal_plateau import MarginalPlateau
 from .detectors.memorisation_gap import MemorisationGap
 from .detectors.no_learning import NoLearning
 from .detectors.non_finite import NonFinite
 from .detectors.overfitting import Overfitting
+from .detectors.oversized_weights import OversizedWeights
 from .detectors.plateau import Plateau
+from .detectors.schedule_mismatch import ScheduleMismatch
+from .detectors.stale_gradients import StaleGradients
 from .detectors.still_improving import StillImproving
 from .detectors.trained_past_best import TrainedPastBest
+from .detectors.undersized_weights import UndersizedWeights
+from .detectors.vanishing_gradient import VanishingGradient
 
 CATALOG: tuple[Detector, ...] = (
     Plateau(),
@@ -29,6 +39,16 @@ CATALOG: tuple[Detector, ...] = (
     StillImproving(),
     NoLearning(),
     MarginalPlateau(),
+    VanishingGradient(),
+    ExplodingGradient(),
+    DeadUnits(),
+    OversizedWeights(),
+    UndersizedWeights(),
+    FrozenParameters(),
+    StaleGradients(),
+    LrTooHigh(),
+    LrTooLow(),
+    ScheduleMismatch(),
     Overfitting(),
     MemorisationGap(),
     TrainedPastBest(),

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 """Settings of torch's optimizers with their defaults, which the code leaves out. Read from torch 2.15."""
 
 ADDED_BY_SCHEDULERS = {"initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum"}
+NOT_SETTINGS = {*ADDED_BY_SCHEDULERS, "label", "lr", "params", "param_names"}
 IMPLIED = {"AdamW": {"decoupled_weight_decay"}}
 """Settings that a class fixes by itself: its constructor refuses them."""
 
@@ -79,7 +80,7 @@ def _constructor_settings(optimizer: OptimizerInfo) -> dict[str, Any] | None:
     if defaults is None or not math.isfinite(base_lr(group)):
         return None
     settings: dict[str, Any] = {"lr": rounded(base_lr(group), 6)}
-    skipped = ADDED_BY_SCHEDULERS | {"label", "lr", "params", "param_names"} | IMPLIED.get(optimizer.name, set())
+    skipped = NOT_SETTINGS | IMPLIED.get(optimizer.name, set())
     for key, value in group.items():
         if key in skipped:
             continue
@@ -96,7 +97,8 @@ def _constructor_settings(optimizer: OptimizerInfo) -> dict[str, Any] | None:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
         return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value))
+    is_number = isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value))
+    return value is None or is_number
 
 
 def _group_edits(optimizer: OptimizerInfo, lr_factor: float, changes: Mapping[str, float]) -> str:

@@ -42,13 +42,15 @@ class Table:
 
 @memoised
 def matrices(run: Run) -> tuple[ParameterInfo, ...]:
-    """Trainable weight matrices and kernels in forward order.
+    """Trainable weight matrices and kernels that an optimizer holds, in forward order.
 
-    Where the log says nothing about roles, every recorded parameter whose name ends in `weight` counts.
+    Where the log does not say which ones an optimizer holds, all trainable ones count; where it says nothing
+    about roles, every recorded parameter whose name ends in `weight`.
     """
     known = tuple(p for p in run.info.parameters if p.role == "matrix" and p.trainable)
-    if known or run.info.parameters:
-        return known
+    held = tuple(p for p in known if p.group)
+    if run.info.parameters:
+        return held if any(p.group for p in run.info.parameters) else known
     recorded = run.parameter("weight_norm") or run.parameter("update_ratio")
     return tuple(ParameterInfo(name, (), "matrix") for name in recorded if name.endswith("weight"))
 
@@ -79,13 +81,35 @@ def matrix_table(run: Run, quantity: str) -> Table:
     return found
 
 
-def update_ratios(run: Run) -> Series:
-    """Median over the matrices of update norm / weight norm, per sampled step; NaN ratios are dropped.
+@memoised
+def update_ratios(run: Run) -> Table:
+    """Update norm / weight norm of the matrices that did not start near zero.
+
+    A matrix that starts at zero (the last layer of a residual branch, LoRA's B) must first grow, and its
+    ratios say nothing about the learning rate.
 
     Raises:
-        NotAssessable: it was recorded for no trainable matrix.
+        NotAssessable: no such matrix was recorded.
     """
-    return matrix_table(run, "update_ratio").median()
+    found = matrix_table(run, "update_ratio")
+    shapes = {info.name: info for info in matrices(run)}
+    kept = [i for i, name in enumerate(found.names) if not _starts_near_zero(run, shapes[name])]
+    if not kept:
+        raise NotAssessable("every weight matrix starts near zero, so update ratios say nothing")
+    return Table(tuple(found.names[i] for i in kept), found.steps, found.values[:, kept])
+
+
+def _starts_near_zero(run: Run, info: ParameterInfo) -> bool:
+    ratio, update = (run.parameter(q).get(info.name) for q in ("update_ratio", "update_norm"))
+    if ratio is None or not len(ratio):
+        return False
+    first = float(ratio.values[0])
+    if not math.isfinite(first):
+        return True
+    expected = theoretical_rms(info) * math.sqrt(info.size)
+    if update is None or not len(update) or first == 0.0 or not math.isfinite(expected):
+        return False
+    return float(update.values[0]) / first < 0.05 * expected
 
 
 def theoretical_rms(info: ParameterInfo) -> float:
@@ -127,4 +151,4 @@ def late(found: Table, share: float = 1.0 / 3.0) -> Floats:
     if not found.steps.size:
         return found.values
     start = found.steps[-1] - share * (found.steps[-1] - found.steps[0])
-    return found.values[found.steps >= start]
+    return np.asarray(found.values[found.steps >= start])

@@ -118,7 +118,8 @@ def test_no_optimizer_recorded_still_gives_code():
 
 
 def test_a_new_lr_for_every_group_wins_over_the_factor():
-    optimizer = torch.optim.SGD([{"params": [torch.nn.Parameter(torch.ones(1))], "lr": r} for r in (0.1, 0.2)])
+    groups = [{"params": [torch.nn.Parameter(torch.ones(1))], "lr": rate} for rate in (0.1, 0.2)]
+    optimizer = torch.optim.SGD(groups)
     execute(optimizer_code(run_with(optimizer), lr_factor=0.5, lr=0.03), optimizer=optimizer)
     assert [group["lr"] for group in optimizer.param_groups] == [0.03, 0.03]
 

@@ -1,0 +1,190 @@
+"""Parameters that can't learn: not in the optimizer, never moved, without gradient, or switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.run import ParameterInfo, Run, Series
+
+from ..outcome import final_skill
+from ..parameter_signals import has_default_initial_weights, held_share
+from ..phases import phases
+
+SHOWN = 8  # names in the code of a remedy
+MIN_SAMPLES = 3
+EPSILON = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+
+@dataclass(frozen=True)
+class FrozenParameters:
+    """Reports parameters that do not learn although the run trains.
+
+    Four exact counts over the model's parameters, each weighed by its share of the elements: not held by
+    any optimizer though `requires_grad` is set; held, with a gradient and a positive learning rate, yet
+    unchanged to the last bit in more than `still` of the samples; held but never given a gradient;
+    `requires_grad=False`. Freezing on purpose is common, so the last kind and parameters left out of the
+    optimizer are only listed, unless a matrix among them still holds torch's default random numbers: layers
+    that were never trained and never will be. Updates lost to rounding in 32 bits are left to lr-too-low.
+
+    Why it matters: the optimizer runs, the loss may even fall, and most of the model stays as it was created.
+    Typical: the optimizer was built before the model was moved, wrapped or re-created, or for one layer only.
+
+    When it is wrong: random features that stay random on purpose; heads of a library model that this task
+    does not use.
+
+    What to try: build the optimizer last, from `model.parameters()`; switch `requires_grad` on again; look
+    for a `detach()` or a branch that the loss does not depend on.
+
+    Source: exact counts; the shares of 5 % and 50 % are ours. Default initial weights: torch.nn.Linear and
+    convolutions, uniform in +-1 / sqrt(fan-in).
+
+    Example:
+        >>> from traindoctor.run import RunInfo
+        >>> body = ParameterInfo("body.weight", (64, 64), "matrix", group="")
+        >>> head = ParameterInfo("head.weight", (10, 64), "matrix", group="0")
+        >>> bound = np.ones(5) / 8
+        >>> run = Run("r", "r", {}, {
+        ...     "weight_max": {"body.weight": Series(np.arange(5), bound)},
+        ...     "weight_std": {"body.weight": Series(np.arange(5), bound / 3**0.5)}},
+        ...     info=RunInfo(parameters=(body, head)))
+        >>> [(f.severity.value, f.parameters) for f in FrozenParameters().check(run)]
+        [('critical', ('body.weight',))]
+    """
+
+    code: str = "TD207"
+    name: str = "frozen-parameters"
+    needs: tuple[str, ...] = ("parameters:weight_std",)
+    still: float = 0.95
+    some: float = 0.05
+    most: float = 0.5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding per kind that occurs."""
+        kinds = classify(run, self.still)
+        for kind in ("absent", "still", "ungraded", "frozen"):
+            infos = kinds.get(kind, ())
+            if infos:
+                yield self._finding(run, kind, infos)
+
+    def _finding(self, run: Run, kind: str, infos: tuple[ParameterInfo, ...]) -> Finding:
+        share = held_share(infos, run)
+        fresh = [info for info in infos if has_default_initial_weights(run, info)]
+        fresh_share = held_share(fresh, run)
+        severity = self._severity(kind, share, fresh_share, final_skill(run))
+        largest = sorted(infos, key=lambda info: -info.size)
+        message = (
+            f"{_SAYS[kind].format(n=len(infos), s='' if len(infos) == 1 else 's')} "
+            f"That is {share:.0%} of the model's elements; the largest is {largest[0].name}."
+        )
+        if fresh:
+            message += f" {fresh_share:.0%} still hold the random numbers they were created with."
+        evidence = {
+            "parameters": float(len(infos)), "share of elements": share, "untrained share": fresh_share,
+        }
+        units = {"parameters": "tensors", "share of elements": "fraction", "untrained share": "fraction"}
+        return Finding(
+            self.code, self.name, severity, 0.99 if severity is Severity.CRITICAL else 0.9,
+            0, max(0, run.n_steps - 1), message, evidence, units, _remedy(kind, [p.name for p in largest]),
+            parameters=tuple(info.name for info in largest),
+        )
+
+    def _severity(self, kind: str, share: float, fresh_share: float, skill: float) -> Severity:
+        if kind == "still" or (kind == "absent" and share > 0.99):
+            suspect = share
+        elif kind == "ungraded":
+            suspect = share if skill < 0.5 else 0.0
+        else:
+            suspect = fresh_share
+        if suspect > self.most and (kind != "frozen" or skill < 0.1):
+            return Severity.CRITICAL
+        return Severity.WARNING if suspect > self.some else Severity.INFO
+
+
+_SAYS = {
+    "absent": "The optimizer does not hold {n} parameter{s} of the model that should be trained.",
+    "still": "{n} parameter{s} never changed, although gradient and learning rate are not zero.",
+    "ungraded": "{n} parameter{s} never received a gradient: the loss does not depend on them.",
+    "frozen": "{n} parameter{s} of the model cannot train: requires_grad is False.",
+}
+
+
+def classify(run: Run, still: float) -> dict[str, tuple[ParameterInfo, ...]]:
+    """Kind (`absent`, `still`, `ungraded`, `frozen`) -> the parameters of that kind, in forward order."""
+    infos = run.info.parameters
+    knows_groups = any(info.group for info in infos)
+    kinds: dict[str, list[ParameterInfo]] = {}
+    for info in infos:
+        kind = _kind(run, info, knows_groups, still)
+        if kind:
+            kinds.setdefault(kind, []).append(info)
+    return {kind: tuple(found) for kind, found in kinds.items()}
+
+
+def _kind(run: Run, info: ParameterInfo, knows_groups: bool, still: float) -> str:
+    if not info.trainable:
+        return "frozen"
+    updates = run.parameter("update_norm").get(info.name)
+    moved = None if updates is None or len(updates) < MIN_SAMPLES else updates.finite().values
+    never_moves = moved is not None and moved.size > 0 and float(np.mean(moved == 0.0)) > still
+    if not info.group and (knows_groups or never_moves):
+        return "absent" if moved is None or never_moves else ""
+    if not never_moves:
+        return ""
+    gradient = run.parameter("grad_norm").get(info.name)
+    if gradient is None or not len(gradient):
+        return "ungraded" if run.parameter("grad_norm") else ""
+    has_gradient = float(np.mean(gradient.values > 0.0)) > still
+    return "still" if has_gradient and _has_lr(run) and not _is_rounding(run, info, gradient) else ""
+
+
+def _has_lr(run: Run) -> bool:
+    found = phases(run)
+    return found is not None and found.peak > 0.0
+
+
+def _is_rounding(run: Run, info: ParameterInfo, gradient: Series) -> bool:
+    """Whether the updates are too small for float32 to hold: then nothing is wrong with the wiring."""
+    if info.dtype in EPSILON:
+        return False  # half-precision weights swallow ordinary updates: a fault of its own
+    found, weights = phases(run), run.parameter("weight_rms").get(info.name)
+    if found is None or weights is None or not len(weights):
+        return False
+    rms = float(np.nanmedian(weights.values))
+    plain = found.peak * float(np.nanmedian(gradient.values)) / max(info.size**0.5, 1.0)
+    is_sgd = bool(run.info.optimizers) and run.info.optimizers[0].name == "SGD"
+    # Other optimizers may normalise the gradient: their step is about the learning rate itself.
+    return plain < 1e-6 * rms and (is_sgd or found.peak < 1e-6 * rms)
+
+
+def _remedy(kind: str, names: list[str]) -> Remedy:
+    listed = names[:SHOWN]
+    if kind == "absent":
+        return Remedy(
+            "Build the optimizer last, after the model is complete, moved and wrapped.",
+            "held = {id(p) for group in optimizer.param_groups for p in group[\"params\"]}\n"
+            "missing = [p for p in model.parameters() if p.requires_grad and id(p) not in held]\n"
+            "if missing:\n    optimizer.add_param_group({\"params\": missing})",
+        )
+    if kind == "still":
+        return Remedy(
+            "Keep a 32-bit copy of the weights for the optimizer, or look for code that writes the old "
+            "weights back after the step.",
+            "model.float()  # and run the forward pass under torch.autocast",
+        )
+    if kind == "ungraded":
+        return Remedy(
+            "Look for a detach(), a no_grad() block or an unused branch between them and the loss.",
+            f"names = {listed!r}\n"
+            "loss.backward()\n"
+            "print([n for n, p in model.named_parameters() if n in names and p.grad is None])",
+        )
+    return Remedy(
+        "If they should train, switch them on before the optimizer is built.",
+        f"names = {listed!r}\n"
+        "for name, parameter in model.named_parameters():\n"
+        "    if name in names:\n        parameter.requires_grad_(True)",
+    )

@@ -1,0 +1,158 @@
+"""A learning rate so low that the run spends its steps without getting anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.names import LOSS_TRAIN
+from traindoctor.run import Run
+
+from ..optimizer_code import optimizer_code, rounded
+from ..outcome import final_skill
+from ..parameter_signals import late, matrices, table, update_ratios
+from ..phases import main_learning_rate, phases
+from ..phrases import confidence, x_unit
+from ..reference import require_progress_signal
+
+MIN_STEPS = 50  # a shorter run has not had the time to get anywhere
+REACH = 0.2
+
+
+@dataclass(frozen=True)
+class LrTooLow:
+    """Reports a learning rate whose steps are far too small for the length of the run.
+
+    A run of T steps gets somewhere with update / weight ratios near 0.2 / sqrt(T). The run is under-stepping
+    when the 90th percentile over time (after the first 5 %) of the median ratio over the weight matrices is
+    `margin` times below that, no single matrix moves `margin` / 2 times faster than this, and the loss has
+    lost less than `enough_skill` of the constant predictor's loss. Ratios that are exactly zero with
+    gradients present count when the rate is so small that the updates are rounded away. A schedule that
+    holds a tenth of its peak for less than `least_hot` of the run is not judged by its peak.
+
+    Why it matters: the loss falls smoothly and looks healthy, only the run ends long before it has learned
+    what the model could; it is the trouble that looks least like one.
+
+    When it is wrong: fine-tuning of a trained model on a task where little is left to learn, when neither
+    labels nor classes were recorded and the skill is counted from the first loss. Runs whose units are dead
+    or whose inputs saturate also have small updates; they are left to their own checks.
+
+    What to try: a learning rate higher by the factor in the evidence, or a range test; more steps are the
+    expensive way.
+
+    Source: ours; the ratio 0.2 / sqrt(T) was fitted on tuned small runs of 300 to 4000 steps and meets
+    the rule of thumb of 1e-3 (Stanford's course CS231n) at 40 000 steps.
+
+    Example:
+        >>> from traindoctor.run import Series
+        >>> steps = np.arange(400)
+        >>> ratio = {"fc.weight": Series(steps, np.full(400, 1e-6))}
+        >>> run = Run("r", "r", {"loss/train": Series(steps, 2.3 - 1e-5 * steps),
+        ...                      "lr/0": Series(steps, np.full(400, 1e-7))}, {"update_ratio": ratio})
+        >>> [(f.name, round(f.evidence["too small by"])) for f in LrTooLow().check(run)]
+        [('lr-too-low', 10000)]
+    """
+
+    code: str = "TD302"
+    name: str = "lr-too-low"
+    needs: tuple[str, ...] = (LOSS_TRAIN, "lr/", "parameters:update_ratio")
+    margin: float = 10.0
+    enough_skill: float = 0.5
+    least_hot: float = 0.25
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding.
+
+        Raises:
+            NotAssessable: the run is too short, or no matrix can be judged.
+        """
+        require_progress_signal(run)
+        n = run.n_steps
+        if n < MIN_STEPS:
+            raise NotAssessable(f"only {n} steps; {MIN_STEPS} are the least that should get anywhere")
+        lr, found = main_learning_rate(run), phases(run)
+        if lr is None or found is None or found.peak <= 0.0:
+            return
+        if float(np.mean(lr.values >= 0.1 * found.peak)) < self.least_hot:
+            return  # the rate itself was not held long enough to be judged: that is the schedule's fault
+        target = REACH / math.sqrt(n)
+        typical, fastest = self._speeds(run)
+        is_lost = typical == 0.0 and updates_are_rounded_away(run, found.peak)
+        if typical > target / self.margin or fastest > 2.0 * target / self.margin:
+            return
+        if typical == 0.0 and not is_lost:
+            return
+        if not final_skill(run) < self.enough_skill or _has_dead_layer(run):
+            return
+        too_small = target / typical if typical > 0.0 else 1e6
+        yield self._finding(run, found.peak, typical, target, too_small, is_lost)
+
+    def _speeds(self, run: Run) -> tuple[float, float]:
+        """90th percentile over time of the median ratio, and of the fastest matrix's ratio."""
+        ratios = update_ratios(run)
+        settled = ratios.steps >= 0.05 * run.n_steps
+        values = ratios.values[settled if settled.sum() >= 3 else slice(None)]
+        values = np.where(np.isfinite(values), values, np.nan)
+        if np.isnan(values).all():
+            raise NotAssessable("no finite update ratio was recorded")
+        typical = float(np.nanquantile(np.nanmedian(values, axis=1), 0.9))
+        return typical, float(np.nanmax(np.nanquantile(values, 0.9, axis=0)))
+
+    def _finding(
+        self, run: Run, peak: float, typical: float, target: float, too_small: float, is_lost: bool
+    ) -> Finding:
+        factor = rounded(float(np.clip(too_small / 2.0, 3.0, 1e4)), 1)
+        skill = final_skill(run)
+        why = (
+            "its updates are smaller than the rounding error of the weights and are lost"
+            if is_lost
+            else f"a step changes the weights by {typical:.2g} of their size, {too_small:.3g} times less "
+            f"than the {target:.2g} that gets a run of {run.n_steps} steps somewhere"
+        )
+        message = (
+            f"The learning rate {peak:.3g} is too low: {why}. "
+            f"The training loss lost only {max(skill, 0.0):.0%} of the loss of a constant prediction."
+        )
+        evidence = {
+            "learning rate": peak, "update ratio": typical, "target ratio": target,
+            "steps": float(run.n_steps), "too small by": too_small,
+            "final skill": max(skill, 0.0), "suggested factor": factor,
+        }
+        units = {
+            "learning rate": "1/step", "update ratio": "dimensionless", "target ratio": "dimensionless",
+            "steps": x_unit(run), "too small by": "times", "final skill": "share of B0",
+            "suggested factor": "times",
+        }
+        remedy = Remedy(
+            f"Multiply the learning rate by about {factor:g} and decay it to zero by the end. "
+            "The estimate is good to a factor of 4: try a third and three times of it as well.",
+            optimizer_code(run, lr_factor=factor),
+        )
+        severity = Severity.CRITICAL if skill < 0.1 else Severity.WARNING
+        return Finding(
+            self.code, self.name, severity, confidence(too_small / self.margin),
+            0, run.n_steps - 1, message, evidence, units, remedy,
+        )
+
+
+def updates_are_rounded_away(run: Run, lr: float) -> bool:
+    """Whether matrices have gradients, but lr times gradient is below float32's resolution of the weights."""
+    names = tuple(info.name for info in matrices(run))
+    gradients, weights = table(run, "grad_norm", names), table(run, "weight_norm", names)
+    if not gradients.names or not weights.names:
+        return False
+    gradient, weight = float(np.nanmedian(gradients.values)), float(np.nanmedian(weights.values))
+    # Adam's step is about the learning rate itself, whatever the gradient.
+    rms = table(run, "weight_rms", names)
+    normalised = lr / float(np.nanmedian(rms.values)) if rms.names else 0.0
+    return 0.0 < gradient * lr < 1e-6 * weight and normalised < 1e-6
+
+
+def _has_dead_layer(run: Run) -> bool:
+    rows = table(run, "grad_dead_rows", tuple(info.name for info in matrices(run)[:-1]))
+    return bool(rows.names) and bool(np.any(np.nanmedian(late(rows), axis=0) >= 0.8))

@@ -1,0 +1,218 @@
+"""A learning-rate schedule whose length or unit does not fit the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.names import EPOCH
+from traindoctor.run import Floats, Run, Series
+
+from ..optimizer_code import optimizer_code
+from ..outcome import final_skill
+from ..phases import main_group, main_learning_rate
+from ..phrases import place, x_unit
+
+MIN_POINTS = 20
+RESTARTING = {"CosineAnnealingWarmRestarts", "CyclicLR"}
+"""Schedulers that are meant to rise again."""
+
+
+@dataclass(frozen=True)
+class ScheduleMismatch:
+    """Reports schedules that ran too fast, too slowly, or past their end.
+
+    Read from the learning-rate trace of the main param group, with its largest value as the peak: *zero*:
+    the rate was 0 throughout; *too short*: it fell below `spent` of the peak for good before `too_early` of
+    the run was over; *rises again*: after falling below half the peak it climbed smoothly (no step of more
+    than a fifth of the peak) by more than `rise` of the peak, as CosineAnnealingLR does past T_max; *never
+    out of warm-up*: it only rose until the end, by more than 2 %, or stayed below half of the `max_lr` that
+    was set. A warning, unless it cost nothing: a note when the run had reached `solved_skill`, and for a
+    rise that leaves the final rate below a fifth of the peak.
+
+    Why it matters: the scheduler counts its own steps, nothing checks them against the loop. A horizon in
+    epochs that is stepped per batch ends after a few batches; one stepped per epoch hardly begins; N
+    processes that each step it make it N times too fast.
+
+    When it is wrong: cyclic rates by a scheduler of your own; a run that was stopped early on purpose while
+    still warming up; a final phase at a tiny rate on purpose.
+
+    What to try: give the scheduler the number of `optimizer.step()` calls as its horizon and step it right
+    after each of them.
+
+    Source: the list of real cases in torch issue 65417 and others (see docs/schedules.md); thresholds are
+    ours.
+
+    Example:
+        >>> lr = 0.1 * np.r_[np.linspace(1, 0, 50), np.zeros(450)]
+        >>> run = Run("r", "r", {"lr/0": Series(np.arange(500), lr)})
+        >>> [(f.first_step, f.message.split(":")[0]) for f in ScheduleMismatch().check(run)]
+        [(49, 'The schedule ends too early')]
+    """
+
+    code: str = "TD306"
+    name: str = "schedule-mismatch"
+    needs: tuple[str, ...] = ("lr/",)
+    spent: float = 0.01
+    too_early: float = 0.4
+    rise: float = 0.3
+    solved_skill: float = 0.95
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield the first mismatch that applies."""
+        trace = main_learning_rate(run)
+        if trace is None or len(trace) < MIN_POINTS:
+            return
+        peak = float(trace.values.max())
+        if peak <= 0.0:
+            yield self._zero(run, trace)
+            return
+        for look in (self._too_short, self._rises_again, self._never_warm):
+            found = look(run, trace, peak)
+            if found is not None:
+                yield found
+                return
+
+    def _zero(self, run: Run, trace: Series) -> Finding:
+        return self._finding(
+            run, Severity.CRITICAL, int(trace.steps[0]),
+            f"The learning rate is zero: it was 0 in all {len(trace)} recorded steps; nothing was trained.",
+            {"steps": (float(len(trace)), "steps")},
+        )
+
+    def _too_short(self, run: Run, trace: Series, peak: float) -> Finding | None:
+        alive = np.flatnonzero(trace.values >= self.spent * peak)
+        last = int(alive[-1]) + 1
+        if last >= len(trace):
+            return None
+        first = int(trace.steps[last])
+        share = first / max(run.n_steps, 1)
+        if share >= self.too_early:
+            return None
+        return self._finding(
+            run, self._cost(run), first,
+            f"The schedule ends too early: from {place(run, first)} on, after {share:.0%} of the run, the "
+            f"learning rate stayed below {self.spent:.0%} of its peak {peak:.3g}, so the other "
+            f"{1.0 - share:.0%} of the steps hardly trained.",
+            {
+                "share of run before": (share, "fraction"), "share of run after": (1.0 - share, "fraction"),
+                "peak": (peak, "1/step"), "spent below": (self.spent, "share of peak"),
+            },
+        )
+
+    def _rises_again(self, run: Run, trace: Series, peak: float) -> Finding | None:
+        if _scheduler(run) in RESTARTING:
+            return None
+        lr = trace.values
+        low = np.minimum.accumulate(np.where(np.arange(lr.size) > int(np.argmax(lr)), lr, np.inf))
+        has_fallen = low < 0.5 * peak
+        climbed = np.where(has_fallen, lr - low, 0.0)
+        top = float(climbed.max())
+        if top <= self.rise * peak or not _is_smooth(lr, peak):
+            return None
+        bottom = int(np.argmin(np.where(np.arange(lr.size) <= int(np.argmax(climbed)), low_at(lr), np.inf)))
+        first, end = int(trace.steps[bottom]), float(lr[-1]) / peak
+        turns = _n_turns(lr, peak)
+        severity = self._cost(run) if end > 0.2 else Severity.INFO
+        return self._finding(
+            run, severity, first,
+            f"The schedule rises again: the learning rate fell to {lr[bottom]:.3g} at {place(run, first)} "
+            f"and then climbed back, {turns} time(s), ending at {end:.0%} of its peak {peak:.3g}. "
+            "A scheduler stepped past its horizon does that.",
+            {
+                "lowest": (float(lr[bottom]), "1/step"), "rises": (float(turns), "rises"),
+                "final share of peak": (end, "fraction"), "peak": (peak, "1/step"),
+            },
+        )
+
+    def _never_warm(self, run: Run, trace: Series, peak: float) -> Finding | None:
+        lr = trace.values
+        planned = _planned_peak(run)
+        only_rises = bool(np.all(np.diff(lr) >= -1e-12 * peak)) and lr[-1] > 1.02 * lr[0]
+        # A warm-up that has just ended is no fault: the last tenth must still rise.
+        still_rises = only_rises and lr[-1] > lr[int(0.9 * lr.size)] * (1.0 + 1e-6)
+        misses_plan = planned > 0.0 and peak < 0.5 * planned
+        if not (still_rises or misses_plan):
+            return None
+        reached = f", {peak / planned:.0%} of the {planned:.3g} that was set" if misses_plan else ""
+        unit = " It changed only between epochs." if _changes_per_epoch(run, trace) else ""
+        evidence = {"first": (float(lr[0]), "1/step"), "peak": (peak, "1/step")}
+        if misses_plan:
+            evidence |= {"planned peak": (planned, "1/step"), "share of plan": (peak / planned, "fraction")}
+        return self._finding(
+            run, self._cost(run), int(trace.steps[0]),
+            f"The schedule never leaves its warm-up: the learning rate began at {lr[0]:.3g} and only reached "
+            f"{peak:.3g} by the end{reached}.{unit}",
+            evidence,
+        )
+
+    def _cost(self, run: Run) -> Severity:
+        return Severity.INFO if final_skill(run) >= self.solved_skill else Severity.WARNING
+
+    def _finding(
+        self, run: Run, severity: Severity, first: int, message: str, evidence: dict[str, tuple[float, str]]
+    ) -> Finding:
+        return Finding(
+            self.code, self.name, severity, 0.9, first, max(first, run.n_steps - 1), message,
+            {"since": float(first), **{name: value for name, (value, _) in evidence.items()}},
+            {"since": x_unit(run), **{name: unit for name, (_, unit) in evidence.items()}},
+            Remedy(
+                f"Give the scheduler a horizon of {run.n_steps} optimizer steps and step it once after each.",
+                f"{optimizer_code(run)}\n"
+                "scheduler = torch.optim.lr_scheduler.LinearLR(\n"
+                f"    optimizer, start_factor=1.0, end_factor=0.0, total_iters={max(run.n_steps, 1)})\n"
+                "# in the loop, once per batch:\noptimizer.step()\nscheduler.step()",
+            ),
+        )
+
+
+def low_at(lr: Floats) -> Floats:
+    """The rates from the peak on; infinite before it, so that the start of a warm-up is no bottom."""
+    return np.where(np.arange(lr.size) >= int(np.argmax(lr)), lr, np.inf)
+
+
+def _scheduler(run: Run) -> str:
+    return run.info.optimizers[0].scheduler if run.info.optimizers else ""
+
+
+def _planned_peak(run: Run) -> float:
+    """Largest `max_lr` that a scheduler wrote into the main group's settings; 0 when there is none."""
+    label = main_group(run)
+    for optimizer in run.info.optimizers[:1]:
+        for group in optimizer.groups:
+            value = group.get("max_lr")
+            if str(group.get("label", label)) == label and isinstance(value, (int, float)):
+                return float(value)
+    return 0.0
+
+
+def _is_smooth(lr: Floats, peak: float) -> bool:
+    """Whether no rise from one distinct value to the next is a jump: a restart goes up in one step.
+
+    The largest rise must be at most 2.5 times the median change, or a fifth of the peak.
+    """
+    changes = np.diff(lr)
+    changes = changes[np.abs(changes) > 1e-9 * peak]
+    rises = changes[changes > 0.0]
+    if not rises.size:
+        return False
+    return bool(rises.max() <= max(0.2 * peak, 2.5 * float(np.median(np.abs(changes)))))
+
+
+def _n_turns(lr: Floats, peak: float) -> int:
+    """How often the rate climbed from below to above the middle of its range after its first fall."""
+    middle = 0.5 * (float(lr.min()) + peak)
+    above = lr[int(np.argmax(lr)) :] >= middle
+    return max(1, int(np.sum(~above[:-1] & above[1:])))
+
+
+def _changes_per_epoch(run: Run, trace: Series) -> bool:
+    epochs = run.get(EPOCH)
+    changed = trace.steps[1:][np.diff(trace.values) != 0.0]
+    if epochs is None or not changed.size or len(epochs) < 2:
+        return False
+    starts = epochs.steps[1:][np.diff(epochs.values) != 0.0]
+    return bool(np.isin(changed, starts).all()) and starts.size < 0.5 * len(trace)

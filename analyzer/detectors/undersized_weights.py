@@ -1,0 +1,157 @@
+"""Weights that are, or shrink, far too small to carry a signal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.run import Run
+
+from ..optimizer_code import optimizer_code, rounded
+from ..outcome import final_skill
+from ..parameter_signals import Table, matrices, matrix_table, theoretical_rms
+from ..phases import main_group, phases
+from ..phrases import confidence, place, x_unit
+
+MIN_SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class UndersizedWeights:
+    """Reports weight matrices that shrank to almost nothing, or started so and never grew.
+
+    A matrix is undersized at the end when its root mean square is below `share` of the smaller of its first
+    one and torch's default initial one, 1 / sqrt(3 fan-in); or below `start_share` of the default one both at
+    its first sample and at the end. Under AdamW's decoupled decay weights settle near sqrt(lr / (2 decay));
+    what lies above a third of that is not reported. Matrices that start at exactly zero are left out. The
+    finding needs half of the matrices; it is a warning when the run ended with a skill below 0.5, critical
+    below 0.1, else a note.
+
+    Why it matters: a layer whose weights are near zero passes no signal forward and no gradient back; the
+    network predicts a constant. The usual cause is a weight decay that outweighs the gradient.
+
+    When it is wrong: pruning and sparsity penalties; scale-free layers before a normalisation, which work at
+    any size.
+
+    What to try: a smaller weight decay, none on biases and norms; an initialisation that fits the width.
+
+    Source: ours; the equilibrium sqrt(lr / (2 decay)) follows from updates of size lr against a shrinkage of
+    lr times decay per step.
+
+    Example:
+        >>> from traindoctor.run import ParameterInfo, RunInfo, Series
+        >>> steps = np.arange(0, 1000, 20)
+        >>> rms = {"fc.weight": Series(steps, 0.06 * 0.8 ** np.arange(50))}
+        >>> info = RunInfo(parameters=(ParameterInfo("fc.weight", (10, 100), "matrix"),))
+        >>> run = Run("r", "r", {}, {"weight_rms": rms}, info=info)
+        >>> [f.parameters for f in UndersizedWeights().check(run)]
+        [('fc.weight',)]
+    """
+
+    code: str = "TD205"
+    name: str = "undersized-weights"
+    needs: tuple[str, ...] = ("parameters:weight_rms",)
+    share: float = 0.1
+    start_share: float = 0.15
+    poor_skill: float = 0.5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding.
+
+        Raises:
+            NotAssessable: too few samples.
+        """
+        sizes = matrix_table(run, "weight_rms")
+        if sizes.steps.size < MIN_SAMPLES:
+            raise NotAssessable(f"only {sizes.steps.size} samples of the weights; {MIN_SAMPLES} are needed")
+        small = self._small(run, sizes)
+        if not small or 2 * len(small) < len(sizes.names):
+            return
+        yield self._finding(run, sizes, sorted(small))
+
+    def _small(self, run: Run, sizes: Table) -> list[tuple[float, str, bool]]:
+        """For each undersized matrix: share of the yardstick left, name, whether it started so."""
+        shapes = {info.name: info for info in matrices(run)}
+        floor = decay_equilibrium(run) / 3.0
+        found: list[tuple[float, str, bool]] = []
+        for name in sizes.names:
+            values = sizes.column(name)
+            values = values[np.isfinite(values)]
+            default = theoretical_rms(shapes[name])
+            if values.size < MIN_SAMPLES or values[0] <= 0.0:
+                continue
+            end = float(np.median(values[-max(1, values.size // 10) :]))
+            yardstick = float(np.nanmin([values[0], default]))
+            started = max(float(values[0]), end) < self.start_share * default
+            has_shrunk = end < self.share * yardstick and not end >= floor
+            if has_shrunk or started:
+                found.append((end / (default if started else yardstick), name, started and not has_shrunk))
+        return found
+
+    def _finding(self, run: Run, sizes: Table, small: list[tuple[float, str, bool]]) -> Finding:
+        left, name, started = small[0]
+        column = sizes.column(name)
+        below = np.nan_to_num(column, nan=np.inf) < self.share * column[np.isfinite(column)][0]
+        first = 0 if started else int(sizes.steps[np.argmax(below)])
+        skill = final_skill(run)
+        severity = Severity.WARNING if skill < self.poor_skill else Severity.INFO
+        severity = Severity.CRITICAL if skill < 0.1 and not started else severity
+        since = "from the start" if started else f"since {place(run, first)}"
+        evidence = {
+            "since": float(first), "share left": left, "matrices": float(len(small)),
+            "of": float(len(sizes.names)),
+        }
+        units = {
+            "since": x_unit(run), "share left": "fraction of the usual rms", "matrices": "matrices",
+            "of": "matrices",
+        }
+        decay = weight_decay(run)
+        if decay > 0.0:
+            evidence["weight decay"], units["weight decay"] = decay, "1/step per learning rate"
+        return Finding(
+            self.code, self.name, severity, confidence(self.share / max(left, 1e-9)),
+            first, max(first, run.n_steps - 1),
+            f"The weights of {name} are undersized {since}: {left:.2g} of their usual scale is left at the "
+            f"end, and {len(small)} of {len(sizes.names)} matrices are like it.",
+            evidence, units, _remedy(run, started, decay), parameters=tuple(item for _, item, _ in small),
+        )
+
+
+def weight_decay(run: Run) -> float:
+    """Weight decay of the main param group; 0 when there is none or it is unknown."""
+    label = main_group(run)
+    for optimizer in run.info.optimizers[:1]:
+        for group in optimizer.groups:
+            value = group.get("weight_decay", 0.0)
+            if str(group.get("label", label)) == label and isinstance(value, (int, float)):
+                return float(value)
+    return 0.0
+
+
+def decay_equilibrium(run: Run) -> float:
+    """Root mean square at which AdamW's steps and its decay balance, sqrt(lr / (2 decay)); inf otherwise."""
+    found, decay = phases(run), weight_decay(run)
+    is_adamw = bool(run.info.optimizers) and run.info.optimizers[0].name == "AdamW"
+    if not is_adamw or found is None or decay <= 0.0:
+        return math.inf
+    return math.sqrt(found.peak / (2.0 * decay))
+
+
+def _remedy(run: Run, started: bool, decay: float) -> Remedy:
+    if started or decay <= 0.0:
+        return Remedy(
+            "Initialise the weights for their width.",
+            "for module in model.modules():\n"
+            "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
+            "        torch.nn.init.kaiming_normal_(module.weight, nonlinearity=\"relu\")",
+        )
+    lower = rounded(decay / 100.0, 2)
+    return Remedy(
+        f"Lower the weight decay from {decay:g} to {lower:g} and leave biases and norms out of it.",
+        optimizer_code(run, weight_decay=lower),
+    )
