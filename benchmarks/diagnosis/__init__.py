@@ -1,0 +1,1 @@
+"""Random small real trainings, healthy and with injected faults, that judge the detectors."""
