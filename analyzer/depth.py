@@ -10,7 +10,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.run import Floats, Ints, Run
 
 from .memo import memoised
-from .parameter_signals import matrices, table
+from .parameter_signals import known_median, matrices, table
 from .signal import theil_sen_slope
 
 MIN_LAYERS = 4
@@ -58,7 +58,7 @@ def depth_profile(run: Run) -> DepthProfile:
         raise NotAssessable(f"only {int(usable.sum())} samples with gradients; {MIN_SAMPLES} are needed")
     decades = np.array([_growth(row) for row in relative[usable]])
     ratios = table(run, "update_ratio", gradients.names)
-    known = {name: float(np.nanmedian(ratios.column(name))) for name in ratios.names}
+    known = {name: float(known_median(ratios.column(name))) for name in ratios.names}
     pace = np.array([known.get(name, np.nan) for name in gradients.names])
     return DepthProfile(gradients.names, shared[usable], decades, pace)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,10 +35,16 @@ class Table:
 
     def median(self) -> Series:
         """Median over the parameters per step, only where some value is finite or infinite (not NaN)."""
-        known = ~np.isnan(self.values).all(axis=1)
-        if not known.any():
-            return Series(self.steps[:0], np.empty(0))
-        return Series(self.steps[known], np.nanmedian(self.values[known], axis=1))
+        medians = known_median(self.values, axis=1)
+        known = ~np.isnan(medians)
+        return Series(self.steps[known], medians[known])
+
+
+def known_median(values: Floats, axis: int | None = None) -> Floats:
+    """Median of the values that are not NaN; NaN where there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # numpy warns of slices without a known value
+        return np.asarray(np.nanmedian(values, axis=axis), dtype=np.float64)
 
 
 @memoised

@@ -15,7 +15,7 @@ from traindoctor.run import Floats, Run
 
 from ..optimizer_code import optimizer_code
 from ..outcome import final_skill
-from ..parameter_signals import Table, late, matrices, table
+from ..parameter_signals import Table, known_median, late, matrices, table
 from ..phrases import confidence, place, x_unit
 
 RECTIFIERS = {
@@ -71,7 +71,7 @@ class DeadUnits:
             NotAssessable: no hidden layer was recorded often enough, or none can have exact zeros.
         """
         rows = self._hidden_rows(run)
-        ends, starts = np.nan_to_num(np.nanmedian(late(rows), axis=0)), rows.values[0]
+        ends, starts = np.nan_to_num(known_median(late(rows), axis=0)), rows.values[0]
         dead = np.flatnonzero(ends >= self.share)
         if not dead.size:
             self._require_rectifiers(run, rows)

@@ -11,7 +11,7 @@ from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import ParameterInfo, Run, Series
 
 from ..outcome import final_skill
-from ..parameter_signals import has_default_initial_weights, held_share
+from ..parameter_signals import has_default_initial_weights, held_share, known_median
 from ..phases import phases
 
 SHOWN = 8  # names in the code of a remedy
@@ -153,8 +153,8 @@ def _is_rounding(run: Run, info: ParameterInfo, gradient: Series) -> bool:
     found, weights = phases(run), run.parameter("weight_rms").get(info.name)
     if found is None or weights is None or not len(weights):
         return False
-    rms = float(np.nanmedian(weights.values))
-    plain = found.peak * float(np.nanmedian(gradient.values)) / max(info.size**0.5, 1.0)
+    rms = float(known_median(weights.values))
+    plain = found.peak * float(known_median(gradient.values)) / max(info.size**0.5, 1.0)
     is_sgd = bool(run.info.optimizers) and run.info.optimizers[0].name == "SGD"
     # Other optimizers may normalise the gradient: their step is about the learning rate itself.
     return plain < 1e-6 * rms and (is_sgd or found.peak < 1e-6 * rms)

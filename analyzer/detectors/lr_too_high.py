@@ -15,7 +15,7 @@ from traindoctor.run import Floats, Run, Series
 
 from ..optimizer_code import optimizer_code, rounded
 from ..outcome import final_skill, first_non_finite
-from ..parameter_signals import late, matrices, matrix_table, table, update_ratios
+from ..parameter_signals import known_median, late, matrices, matrix_table, table, update_ratios
 from ..phases import main_learning_rate
 from ..phrases import confidence, place, x_unit
 from ..reference import levels
@@ -118,7 +118,7 @@ class LrTooHigh:
         if settled.size >= 3 and float(np.median(settled)) >= self.sustained:
             return int(ratios.steps[ratios.values >= self.sustained][0]), float(np.median(settled))
         early = growth.between(0, run.n_steps // 3)
-        if len(early) and len(ratios) and float(np.nanmax(early.values)) >= self.growth:
+        if len(early) and len(ratios) and float(early.values.max()) >= self.growth:
             return int(ratios.steps[0]), float(ratios.values.max())
         return None
 
@@ -165,9 +165,9 @@ def weight_growth(run: Run) -> Series:
         return Series(np.empty(0, dtype=np.int64), np.empty(0))
     first = norms.values[0]
     usable = np.isfinite(first) & (first > 0.0)
-    values = norms.values[:, usable] / first[usable]
-    known = ~np.isnan(values).all(axis=1) if usable.any() else np.zeros(norms.steps.size, dtype=bool)
-    return Series(norms.steps[known], np.nanmedian(values[known], axis=1) if known.any() else np.empty(0))
+    medians = known_median(norms.values[:, usable] / first[usable], axis=1)
+    known = ~np.isnan(medians)
+    return Series(norms.steps[known], medians[known])
 
 
 def loss_rise(run: Run, start: int) -> float:
@@ -196,7 +196,7 @@ def died(run: Run) -> tuple[str, float]:
     rows = table(run, "grad_dead_rows", hidden)
     if not rows.names:
         return "", 0.0
-    ends = np.nanmedian(late(rows), axis=0)
+    ends = known_median(late(rows), axis=0)
     ends = np.where(first_values(rows.values) <= 0.5, np.nan_to_num(ends), 0.0)
     worst = int(np.argmax(ends))
     return rows.names[worst], float(ends[worst])

@@ -15,7 +15,7 @@ from traindoctor.run import Run
 
 from ..optimizer_code import optimizer_code, rounded
 from ..outcome import final_skill
-from ..parameter_signals import late, matrices, table, update_ratios
+from ..parameter_signals import known_median, late, matrices, table, update_ratios
 from ..phases import main_learning_rate, phases
 from ..phrases import confidence, x_unit
 from ..reference import require_progress_signal
@@ -97,11 +97,13 @@ class LrTooLow:
         ratios = update_ratios(run)
         settled = ratios.steps >= 0.05 * run.n_steps
         values = ratios.values[settled if settled.sum() >= 3 else slice(None)]
-        values = np.where(np.isfinite(values), values, np.nan)
-        if np.isnan(values).all():
+        per_step = known_median(np.where(np.isfinite(values), values, np.nan), axis=1)
+        per_step = per_step[~np.isnan(per_step)]
+        if not per_step.size:
             raise NotAssessable("no finite update ratio was recorded")
-        typical = float(np.nanquantile(np.nanmedian(values, axis=1), 0.9))
-        return typical, float(np.nanmax(np.nanquantile(values, 0.9, axis=0)))
+        per_matrix = [column[np.isfinite(column)] for column in values.T]
+        fastest = max(float(np.quantile(column, 0.9)) for column in per_matrix if column.size)
+        return float(np.quantile(per_step, 0.9)), fastest
 
     def _finding(
         self, run: Run, peak: float, typical: float, target: float, too_small: float, is_lost: bool
@@ -146,13 +148,13 @@ def updates_are_rounded_away(run: Run, lr: float) -> bool:
     gradients, weights = table(run, "grad_norm", names), table(run, "weight_norm", names)
     if not gradients.names or not weights.names:
         return False
-    gradient, weight = float(np.nanmedian(gradients.values)), float(np.nanmedian(weights.values))
+    gradient, weight = float(known_median(gradients.values)), float(known_median(weights.values))
     # Adam's step is about the learning rate itself, whatever the gradient.
     rms = table(run, "weight_rms", names)
-    normalised = lr / float(np.nanmedian(rms.values)) if rms.names else 0.0
+    normalised = lr / float(known_median(rms.values)) if rms.names else 0.0
     return 0.0 < gradient * lr < 1e-6 * weight and normalised < 1e-6
 
 
 def _has_dead_layer(run: Run) -> bool:
     rows = table(run, "grad_dead_rows", tuple(info.name for info in matrices(run)[:-1]))
-    return bool(rows.names) and bool(np.any(np.nanmedian(late(rows), axis=0) >= 0.8))
+    return bool(rows.names) and bool(np.any(known_median(late(rows), axis=0) >= 0.8))

@@ -14,7 +14,7 @@ from traindoctor.run import Run
 
 from ..optimizer_code import optimizer_code
 from ..outcome import final_skill
-from ..parameter_signals import matrices, matrix_table, theoretical_rms
+from ..parameter_signals import known_median, matrices, matrix_table, theoretical_rms
 from ..phrases import confidence, place, x_unit
 from ..reference import levels, training_curve
 from ..signal import mann_kendall_z
@@ -113,7 +113,7 @@ class OversizedWeights:
             steps, values = sizes.steps[np.isfinite(column)], column[np.isfinite(column)]
             if values.size < MIN_SAMPLES:
                 continue
-            yardstick = float(np.nanmax([values[0], theoretical_rms(shapes[name])]))
+            yardstick = float(np.fmax(values[0], theoretical_rms(shapes[name])))
             half = values[steps >= 0.5 * steps[-1]]
             still_rises = half.size >= 3 and mann_kendall_z(half) > 2.33 and half[-1] >= 1.1 * half[0]
             if yardstick > 0.0 and values[-1] > self.growth * yardstick and still_rises:
@@ -157,7 +157,7 @@ def _moved_at_once(run: Run) -> bool:
         firsts = matrix_table(run, "update_ratio").values[0]
     except NotAssessable:
         return False
-    return not float(np.nanmedian(firsts)) < 0.5
+    return not float(known_median(firsts)) < 0.5
 
 
 def _first_loss_excess(run: Run) -> float:

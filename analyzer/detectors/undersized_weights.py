@@ -86,7 +86,7 @@ class UndersizedWeights:
             if values.size < MIN_SAMPLES or values[0] <= 0.0:
                 continue
             end = float(np.median(values[-max(1, values.size // 10) :]))
-            yardstick = float(np.nanmin([values[0], default]))
+            yardstick = float(np.fmin(values[0], default))
             started = max(float(values[0]), end) < self.start_share * default
             has_shrunk = end < self.share * yardstick and not end >= floor
             if has_shrunk or started:
