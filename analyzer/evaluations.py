@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from traindoctor.run import Series
+from traindoctor.run import Floats, Series
 
 from .signal import median3, noise_sd
 
@@ -16,9 +16,9 @@ class AfterBest:
     """How a held-out measure went on after its best evaluation; worse is larger.
 
     Attributes:
-        best_step: step of the best smoothed evaluation.
+        best_step: step of the best evaluation, next to the best smoothed one.
         last_step: step of the last evaluation.
-        best: smoothed value there.
+        best: the best smoothed value.
         final: median of the last max(3, n/6) evaluations.
         rise: final - best; positive when it got worse.
         standard_error: of the rise, from the evaluation-to-evaluation noise.
@@ -44,7 +44,8 @@ def after_best(evaluations: Series) -> AfterBest:
     """
     smooth = median3(evaluations.values)
     n = len(evaluations)
-    best = int(np.argmin(smooth))
+    best = _lowest_near(evaluations.values, np.flatnonzero(smooth == smooth.min()))
+    level = float(smooth.min())
     tail = max(3, n // 6)
     final = float(np.median(smooth[-tail:]))
     noise = noise_sd(evaluations.values)
@@ -53,10 +54,16 @@ def after_best(evaluations: Series) -> AfterBest:
     return AfterBest(
         best_step=int(evaluations.steps[best]),
         last_step=int(evaluations.steps[-1]),
-        best=float(smooth[best]),
+        best=level,
         final=final,
-        rise=final - float(smooth[best]),
+        rise=final - level,
         standard_error=error,
         n_after=n - 1 - best,
         n_tail=tail,
     )
+
+
+def _lowest_near(values: Floats, centres: np.ndarray) -> int:
+    """Index of the lowest value at or beside the given indices."""
+    near = np.unique(np.clip(np.concatenate([centres - 1, centres, centres + 1]), 0, values.size - 1))
+    return int(near[np.argmin(values[near])])

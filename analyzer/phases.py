@@ -80,8 +80,7 @@ def phases(run: Run) -> Phases | None:
     before, after = lr[:-1], lr[1:]
     drops = steps[1:][(after <= 0.5 * before) & (before > 0.05 * peak)]
     restarts = steps[1:][(after > 1.2 * before) & (after > 0.05 * peak) & (steps[1:] > warmup_end)]
-    below = np.flatnonzero(lr >= 0.9 * peak)
-    last_high = int(below[-1])
+    last_high = int(np.flatnonzero(lr >= min(0.9 * peak, peak))[-1])
     decay_start = int(steps[last_high + 1]) if last_high + 1 < lr.size else None
     tail = max(1, round(0.02 * lr.size))
     return Phases(

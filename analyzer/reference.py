@@ -17,6 +17,9 @@ from .signal import block_edges, block_medians, noise_sd
 MIN_POINTS = 20
 """Fewer finite training losses than this say nothing about a trend."""
 
+MIN_EVALUATIONS = 6
+"""Fewer evaluations than this cannot show a best moment and a tail."""
+
 N_BLOCKS = 20
 LARGEST = 1e100  # beyond it squares overflow, and a loss that large is a failure whatever its digits
 CROSS_ENTROPIES = ("cross_entropy", "nll_loss")
@@ -94,25 +97,25 @@ def require_progress_signal(run: Run) -> None:
 
 
 @memoised
-def training_curve(run: Run) -> Curve:
-    """The finite training losses and their 20 block medians.
+def training_curve(run: Run, least: int = MIN_POINTS) -> Curve:
+    """The finite training losses and their 20 block medians (as many as points where there are fewer).
 
     Raises:
-        NotAssessable: fewer than 20 finite values, or the loss is no progress signal.
+        NotAssessable: fewer than `least` finite values, or the loss is no progress signal.
     """
     require_progress_signal(run)
     series = run.get(LOSS_TRAIN)
     finite = series.finite() if series is not None else None
     n = 0 if finite is None else len(finite)
-    if finite is None or n < MIN_POINTS:
-        raise NotAssessable(f"only {n} finite training losses; {MIN_POINTS} are the least that show a trend")
+    if finite is None or n < least:
+        raise NotAssessable(f"only {n} finite training losses; {least} are the least that show a trend")
     values = np.clip(finite.values, -LARGEST, LARGEST)
     medians = block_medians(values, N_BLOCKS)
     return Curve(finite.steps, values, block_edges(n, N_BLOCKS), medians, noise_sd(values))
 
 
 @memoised
-def validation_curve(run: Run, least: int = 6) -> Series:
+def validation_curve(run: Run, least: int = MIN_EVALUATIONS) -> Series:
     """The finite validation losses.
 
     Raises:
@@ -128,7 +131,7 @@ def validation_curve(run: Run, least: int = 6) -> Series:
 
 
 @memoised
-def levels(run: Run) -> Levels:
+def levels(run: Run, least: int = MIN_POINTS) -> Levels:
     """The reference levels of the training loss.
 
     B0 comes from the training labels where the recorder saw them (`run.info.baseline`), else from the number
@@ -138,7 +141,7 @@ def levels(run: Run) -> Levels:
     Raises:
         NotAssessable: see `training_curve`.
     """
-    curve = training_curve(run)
+    curve = training_curve(run, least)
     initial = float(np.median(curve.values[:3]))
     best = float(curve.medians.min())
     baseline, source, known = _baseline(run, initial)
@@ -146,6 +149,13 @@ def levels(run: Run) -> Levels:
     if progress <= 0.0:  # a loss that starts at exactly 0
         progress = max(float(np.ptp(curve.medians)), float(np.finfo(np.float64).tiny))
     return Levels(baseline, source, known, initial, best, progress)
+
+
+def validation_baseline(level: Levels, evaluations: Series) -> float:
+    """B0 as a yardstick for the validation loss: at least its first values where B0 is unknown."""
+    if level.baseline_known:
+        return level.baseline
+    return max(level.baseline, float(np.median(evaluations.values[:3])))
 
 
 def _baseline(run: Run, initial: float) -> tuple[float, str, bool]:

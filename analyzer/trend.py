@@ -44,6 +44,16 @@ class Trend:
         """Whether the fall is significant at the 1 % level."""
         return self.z < SIGNIFICANT
 
+    @property
+    def is_rising(self) -> bool:
+        """Whether the rise is significant at the 1 % level."""
+        return self.z > -SIGNIFICANT
+
+    @property
+    def length(self) -> int:
+        """Steps from the first to the last loss of the window."""
+        return self.last_step - self.first_step
+
     def largest_gain(self, steps: float) -> float:
         """Upper bound of the fall over `steps` further steps if the trend goes on, loss units, at least 0."""
         return max(0.0, -self.slope.low * steps)
@@ -51,14 +61,14 @@ class Trend:
 
 @memoised
 def late_trend(run: Run, share: float = 0.25) -> Trend:
-    """The trend of the last `share` of the losses, at least of 30 points, never of more than half of them.
+    """The trend of the last `share` of the losses, at least of 30 points or half of them.
 
     Raises:
         NotAssessable: see `training_curve`.
     """
     curve = training_curve(run)
     n = curve.values.size
-    size = min(max(round(share * n), LEAST_POINTS), n // 2)
+    size = min(max(round(share * n), min(LEAST_POINTS, n // 2)), n)
     values, steps = curve.values[-size:], curve.steps[-size:].astype(np.float64)
     means, centres = block_means(values), block_means(steps)
     slope = theil_sen_slope(means, centres)

@@ -12,6 +12,7 @@ from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
 
 from ..optimizer_code import optimizer_code
+from ..phases import phases
 from ..phrases import confidence, place, x_unit
 from ..reference import Curve, Levels, levels, training_curve
 
@@ -21,10 +22,11 @@ class Divergence:
     """Reports a training loss that rose far above its best level and did not come back.
 
     The loss is cut into 20 blocks. The level at the end (the last block's median, and the one before it at
-    least half as high) lies more than `rise` times (max(B0, first loss) - best) and more than `sigmas` noise
-    standard deviations above the best block's median, where B0 is the loss of the best constant predictor.
-    A run that never learned diverged when its last two blocks lie more than `doubling` times above
-    max(B0, first loss). It begins at the last step before which the block medians were still below half the rise.
+    least half as high) lies above the best block's median by more than `rise` of max(B0, first loss) - best
+    and by more than `sigmas` noise standard deviations, where B0 is the loss of the best constant predictor.
+    After a restart of the learning rate the rise must be `rise_after_restart`. A run that never learned
+    diverged when its last two blocks lie more than `doubling` times above max(B0, first loss). It begins
+    after the last loss below the middle of the rise. Critical when the end is worse than the start.
 
     Why it matters: the progress made before is lost, and what is left is seldom recovered by waiting.
 
@@ -45,7 +47,8 @@ class Divergence:
     code: str = "TD102"
     name: str = "divergence"
     needs: tuple[str, ...] = (LOSS_TRAIN,)
-    rise: float = 0.5
+    rise: float = 0.15
+    rise_after_restart: float = 0.5
     sigmas: float = 3.0
     doubling: float = 2.0
     least_skill: float = 0.03
@@ -57,7 +60,7 @@ class Divergence:
             NotAssessable: fewer than 20 finite losses, or the loss is no progress signal.
         """
         curve, level = training_curve(run), levels(run)
-        start = self._start(curve, level)
+        start = self._start(run, curve, level)
         if start is None:
             return
         best = curve.best_block()
@@ -65,7 +68,7 @@ class Divergence:
         lost = (final - level.best) / level.progress
         yield self._finding(run, curve, level, start, best, final, lost)
 
-    def _start(self, curve: Curve, level: Levels) -> int | None:
+    def _start(self, run: Run, curve: Curve, level: Levels) -> int | None:
         """First step of the divergence, or None."""
         medians, top = curve.medians, max(level.baseline, level.initial)
         final, before = float(medians[-1]), float(medians[-2])
@@ -73,7 +76,10 @@ class Divergence:
         span = top - level.best
         had_skill = span >= self.least_skill * abs(level.baseline)
         height = final - level.best
-        threshold = self.rise * max(span, 1e-12)
+        found = phases(run)
+        best_step = curve.first_step(curve.best_block())
+        has_restarted = found is not None and any(step >= best_step for step in found.restarts)
+        threshold = (self.rise_after_restart if has_restarted else self.rise) * max(span, 0.0)
         if had_skill and height > max(threshold, noise) and before - level.best > 0.5 * threshold:
             return self._onset(curve, level.best + 0.5 * height)
         if min(final, before) > top + (self.doubling - 1.0) * abs(top) + noise:
@@ -96,12 +102,11 @@ class Divergence:
     ) -> Finding:
         best_step = curve.last_step(best)
         worse_than_start = final > max(level.initial, level.baseline)
-        span = max(max(level.baseline, level.initial) - level.best, 1e-12)
         unit = x_unit(run)
         what = "and is now worse than at the start" if worse_than_start else "and did not come back"
         return Finding(
             self.code, self.name, Severity.CRITICAL if worse_than_start else Severity.WARNING,
-            confidence((final - level.best) / (self.rise * span)), start, int(curve.steps[-1]),
+            confidence(lost / self.rise), start, int(curve.steps[-1]),
             f"The training loss diverged from {place(run, start)} on: it rose from {level.best:.3g} to "
             f"{final:.3g} {what}. That is {lost:.0%} of all progress made.",
             {"diverged at": float(start), "best": level.best, "final": final, "progress lost": lost,

@@ -38,7 +38,8 @@ class LossSpike:
 
     A loss is in a spike when it exceeds the median of the 60 losses before it by more than `sigmas` robust
     standard deviations of those, by more than `envelope` times what the 98 % quantile of the last 100 does,
-    and by more than `share` of max(B0 - that median, 0.25 B0); the first 5 % of the run are exempt. An
+    and by more than `share` of max(B0 - that median, 0.25 B0); the first 5 % of the run and its first 20 losses
+    are exempt. An
     episode has at least 2 such losses among 3 in a row. It ends when the median of 5 losses is back. Warning
     when the episodes together take at least `wasted` of the run's steps or when `many` occur; a note
     otherwise. The cost is the area above the level before, in units of progress times steps.
@@ -96,7 +97,7 @@ class LossSpike:
         size = self.share * np.maximum(baseline - before, 0.25 * abs(baseline))
         excess = x - before
         high = excess > np.maximum(self.sigmas * np.maximum(spread, 1e-3 * np.abs(before)), size)
-        high[: max(WINDOW, x.size // 20)] = False
+        high[: max(20, x.size // 20)] = False
         candidates = np.flatnonzero(high)
         quantile = _past_quantile(x, candidates)
         keep = excess[candidates] > self.envelope * (quantile - before[candidates])
@@ -132,7 +133,7 @@ class LossSpike:
 
 
 def _past_quantile(x: Floats, at: np.ndarray) -> Floats:
-    """98 % quantile of the 100 values before each index (at least 60 exist), shape of `at`."""
+    """98 % quantile of the 100 values before each index, the first repeated where fewer exist."""
     out = np.empty(at.size)
     for chunk in range(0, at.size, 4096):
         index = at[chunk:chunk + 4096, None] - np.arange(1, ENVELOPE + 1)[None, :]

@@ -36,8 +36,8 @@ class NoLearning:
     where there was no evaluation) is at least `share` of B0, the loss of the best constant predictor, after
     at least `least_steps` steps. Where the training loss itself is far below B0, the model memorised without
     generalising, and the labels are the suspect. A note when the loss was still falling significantly at the
-    end. Where B0 is unknown, only a loss without any trend counts: block medians that do not fall
-    (Mann-Kendall score above -1.64) and a best one less than `flat` below the first losses.
+    end. Where B0 is unknown, only a loss without any trend counts: block medians that neither fall
+    nor rise (Mann-Kendall score within 1.64) and a best one less than `flat` below the first losses.
 
     Why it matters: the model answers as if it had not seen the input; the whole run is wasted.
 
@@ -129,7 +129,7 @@ class NoLearning:
         if level.initial == 0.0:
             return False
         fall = max(level.initial, float(curve.medians[0])) - level.best
-        return mann_kendall_z(curve.medians) > -1.64 and fall < self.flat * abs(level.initial)
+        return abs(mann_kendall_z(curve.medians)) < 1.64 and fall < self.flat * abs(level.initial)
 
     def _without_baseline(self, run: Run, level: Levels) -> Finding:
         curve = training_curve(run)

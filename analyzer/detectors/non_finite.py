@@ -73,11 +73,12 @@ class NonFinite:
         unit = x_unit(run)
         evidence = {
             "first non-finite": float(start), "non-finite losses": float(bad.sum()),
-            "share non-finite since": share, "gradient growth before": growth,
+            "share non-finite since": share, "gradient growth before": growth, "looked back": float(PRECURSOR),
         }
         units = {
             "first non-finite": unit, "non-finite losses": "losses",
             "share non-finite since": "fraction", "gradient growth before": "times its median",
+            "looked back": unit,
         }
         message = _message(run, start, int(bad.sum()), share, parameter, is_lasting, growth)
         last = int(loss.steps[-1]) if is_lasting else int(loss.steps[np.flatnonzero(bad)[-1]])
@@ -144,7 +145,7 @@ def _message(
     if not is_lasting:
         return f"{n_bad} training losses from {where} on were NaN or infinite, and the run recovered."
     what = "The training loss" if n_bad else f"The weights of {parameter}"
-    sign = f" The gradient norm had grown {growth:.3g}-fold in the 50 steps before." if growth > 1.0 else ""
+    sign = f" The gradient norm had grown {growth:.3g}-fold in the {PRECURSOR} steps before." if growth > 1.0 else ""
     since = f" and {share:.0%} of the losses since were not finite" if n_bad else ""
     return f"{what} became NaN or infinite at {where}{since}; everything after it is wasted.{sign}"
 

@@ -13,7 +13,7 @@ from traindoctor.run import Run
 
 from ..evaluations import AfterBest, after_best
 from ..phrases import confidence, place, x_unit
-from ..reference import Curve, levels, training_curve, validation_curve
+from ..reference import Curve, levels, training_curve, validation_baseline, validation_curve
 
 KEEP_THE_BEST = """\
 if validation_loss < best:
@@ -22,7 +22,7 @@ if validation_loss < best:
 else:
     waited += 1
 if waited >= 5:
-    break  # then: model.load_state_dict(torch.load("best.pt"))"""
+    model.load_state_dict(torch.load("best.pt"))  # and leave the training loop"""
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,16 @@ class Overfitting:
             NotAssessable: too few evaluations or losses, or the loss is no progress signal.
         """
         evaluations = validation_curve(run, self.least_evaluations)
-        curve, level = training_curve(run), levels(run)
+        least = self.least_evaluations
+        curve, level = training_curve(run, least), levels(run, least)
         after = after_best(evaluations)
-        baseline = level.baseline if level.baseline_known else max(level.baseline, float(evaluations.values[0]))
+        baseline = validation_baseline(level, evaluations)
         skill_at_best = (baseline - after.best) / abs(baseline) if baseline else 0.0
-        threshold = max(self.sigmas * after.standard_error, self.rise * abs(baseline))
+        sizable = self.rise * abs(baseline)
+        if not level.baseline_known and after.best >= 0.1 * baseline:
+            # The loss before training may be far above B0, so the best loss sets the scale as well.
+            sizable = min(sizable, 0.05 * after.best)
+        threshold = max(self.sigmas * after.standard_error, sizable)
         then, now = _training_levels(curve, after.best_step)
         if after.rise <= threshold or after.n_after < after.n_tail or skill_at_best < self.least_skill:
             return

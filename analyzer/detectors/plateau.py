@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
@@ -18,18 +16,20 @@ from ..phrases import confidence, place, x_unit
 from ..reference import Curve, levels, training_curve
 from ..trend import Trend, late_trend
 
+WINDOWS = (0.34, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+
 
 @dataclass(frozen=True)
 class Plateau:
     """Reports a training loss proven flat at the end of the run, far from solved, with the LR still high.
 
-    Looks at the last quarter of the losses. Three things must hold. The fall is not significant: Mann and
-    Kendall's score of 20 block means stays above -2.33. It is also proven small: the upper bound (5 %) of
+    Looks at the last quarter of the losses. Three things must hold. There is no significant trend: Mann and
+    Kendall's score of 20 block means lies within 2.33. A fall is also proven small: the upper bound (5 %) of
     the Theil-Sen slope, carried on for as many steps again, gains less than `equivalence` of the progress
     made. And there is something to gain: the learning rate is still at least `hot` of its peak, and the
-    training skill 1 - loss/B0 is below `solved`. The plateau begins where the block medians reach their
-    final level. Warning when it takes at least `long` of the run, a note otherwise or when no learning rate
-    was recorded. No answer with fewer than `least_effective` independent losses.
+    training skill 1 - loss/B0 is below `solved`. The plateau is the longest ending of the run that is flat
+    by the same test. Warning when it takes at least `long` of the run, a note otherwise or when no learning
+    rate was recorded. No answer with fewer than `least_effective` independent losses.
 
     Why it matters: the steps since the onset bought nothing; a decaying learning rate usually lowers the
     loss at once, by averaging out the noise of large steps.
@@ -54,7 +54,7 @@ class Plateau:
     code: str = "TD101"
     name: str = "plateau"
     needs: tuple[str, ...] = (LOSS_TRAIN,)
-    equivalence: float = 0.01
+    equivalence: float = 0.02
     hot: float = 0.3
     solved: float = 0.95
     long: float = 0.33
@@ -76,16 +76,24 @@ class Plateau:
                 f"the last quarter holds {trend.n_effective:.0f} independent losses; "
                 f"{self.least_effective:.0f} are needed to tell a plateau from noise"
             )
-        window = trend.last_step - trend.first_step
-        gain = trend.largest_gain(window) / level.progress
-        if trend.is_falling or gain >= self.equivalence:
+        if not self._is_flat(trend, level.progress):
             return
-        yield self._finding(run, curve, trend, gain, skill, found is not None)
+        for share in WINDOWS:
+            longer = late_trend(run, share)
+            if not self._is_flat(longer, level.progress):
+                break
+            trend = longer
+        yield self._finding(run, curve, trend, trend.largest_gain(trend.length) / level.progress, skill,
+                            found is not None)
+
+    def _is_flat(self, trend: Trend, progress: float) -> bool:
+        has_trend = trend.is_falling or trend.is_rising
+        return not has_trend and trend.largest_gain(trend.length) < self.equivalence * progress
 
     def _finding(
         self, run: Run, curve: Curve, trend: Trend, gain: float, skill: float, lr_known: bool
     ) -> Finding:
-        start = _onset(curve, trend, 0.02 * levels(run).progress)
+        start = trend.first_step
         total = int(curve.steps[-1] - curve.steps[0]) + 1
         length = int(curve.steps[-1]) - start + 1
         share = length / total
@@ -111,16 +119,6 @@ class Plateau:
             f"{gain:.1%} of the progress made so far.",
             evidence, units, _remedy(length, unit),
         )
-
-
-def _onset(curve: Curve, trend: Trend, tolerance: float) -> int:
-    """First step of the earliest block from which on all block medians stay near the final level."""
-    per_block = max(1.0, curve.values.size / curve.medians.size)
-    error = 1.25 * curve.noise / math.sqrt(per_block)
-    near = np.abs(curve.medians - trend.level) <= max(tolerance, 3.0 * error)
-    away = np.flatnonzero(~near)
-    block = int(away[-1]) + 1 if away.size else 0
-    return min(curve.first_step(min(block, curve.medians.size - 1)), trend.first_step)
 
 
 def _remedy(length: int, unit: str) -> Remedy:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+
+import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
@@ -12,7 +15,7 @@ from traindoctor.run import Run, Series
 
 from ..evaluations import AfterBest, after_best
 from ..phrases import confidence, place, x_unit
-from ..reference import levels, require_progress_signal
+from ..reference import MIN_EVALUATIONS, levels, require_progress_signal, validation_baseline
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,8 @@ class TrainedPastBest:
 
 def _loss_progress(run: Run, after: AfterBest, evaluations: Series) -> float:
     """Fall of the validation loss that the best moment stands for, loss units."""
-    has_losses = run.get(LOSS_TRAIN) is not None
-    baseline = float(evaluations.values[0])
-    if has_losses:
-        try:
-            known = levels(run)
-            baseline = known.baseline if known.baseline_known else max(known.baseline, baseline)
-        except NotAssessable:
-            has_losses = False
+    baseline = float(np.median(evaluations.values[:3]))
+    if run.get(LOSS_TRAIN) is not None:
+        with suppress(NotAssessable):
+            baseline = validation_baseline(levels(run, MIN_EVALUATIONS), evaluations)
     return max(baseline - after.best, 0.25 * abs(baseline), 1e-300)
