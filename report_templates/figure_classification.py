@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .chart_model import Matrix, UnitCurves, UnitSquares
 from .figure_style import DASHES, INK, NORMAL, PALETTE, SMALL, WIDTH, calm, new_figure, place, value_ticks
@@ -15,13 +16,15 @@ from .number_format import count, name
 _SIDE = 3.0
 _MOST_COUNTS = 20
 _MOST_LABELS = 40
+_LABEL_LIMIT = 18
 
 
 def draw_matrix(matrix: Matrix) -> Figure:
     """Counts in cells, shaded by the share of the true class; only the shades where the classes are many."""
     n = len(matrix.labels)
     side = min(max(0.42 * n, 2.2), 5.6)
-    left, top, bottom = 1.75, 0.12, 1.2
+    longest = min(max(len(label) for label in matrix.labels), _LABEL_LIMIT)
+    left, top, bottom = 0.42 + 0.068 * longest, 0.12, 0.5 + 0.068 * longest
     figure = new_figure(top + side + bottom)
     axes = place(figure, left, top, side, side)
     totals = matrix.counts.sum(axis=1, keepdims=True)
@@ -47,14 +50,16 @@ def _write_counts(axes: Any, matrix: Matrix, shares: Any, cell: float) -> None:
     for (row, column), value in np.ndenumerate(matrix.counts):
         if value:
             colour = "#ffffff" if shares[row, column] > 0.55 else "#1b2733"
-            axes.text(column + 0.5, row + 0.5, count(value), ha="center", va="center", fontsize=size, color=colour)
+            axes.text(
+                column + 0.5, row + 0.5, count(value), ha="center", va="center", fontsize=size, color=colour
+            )
 
 
 def _label_classes(axes: Any, labels: tuple[str, ...]) -> None:
     every = -(-len(labels) // _MOST_LABELS)
     at = list(range(0, len(labels), every))
     size = SMALL if len(labels) <= _MOST_COUNTS else 6.5
-    texts = [name(labels[i], 18) for i in at]
+    texts = [name(labels[i], _LABEL_LIMIT) for i in at]
     is_short = max(len(text) for text in texts) <= 3 and len(labels) <= _MOST_COUNTS
     axes.set_xticks([i + 0.5 for i in at], texts, rotation=0 if is_short else 90, fontsize=size)
     axes.set_yticks([i + 0.5 for i in at], texts, fontsize=size)
@@ -71,7 +76,11 @@ def _share_bar(figure: Figure, scale: Any, left: float, top: float, height: floa
         spine.set_visible(False)
     full_width, full_height = figure.get_size_inches()
     figure.text(
-        left / full_width, 1 - (top + height + 0.2) / full_height, "share of\nthe true class", fontsize=SMALL, va="top"
+        left / full_width,
+        1 - (top + height + 0.2) / full_height,
+        "share of\nthe true class",
+        fontsize=SMALL,
+        va="top",
     )
 
 
@@ -111,9 +120,13 @@ def _list_labels(figure: Figure, chart: UnitCurves, left: float) -> None:
     labelled = [curve for curve in chart.curves if curve.label]
     for row, curve in enumerate(labelled):
         y = 1 - (0.12 + _SIDE + 0.58 + 0.18 * row) / full_height
-        line = mpl.lines.Line2D(
-            [left / full_width, (left + 0.3) / full_width], [y, y], color=PALETTE[curve.colour],
-            linestyle=DASHES[curve.dash], linewidth=1.6, transform=figure.transFigure,
-        )  # fmt: skip
+        line = Line2D(
+            [left / full_width, (left + 0.3) / full_width],
+            [y, y],
+            color=PALETTE[curve.colour],
+            linestyle=DASHES[curve.dash],
+            linewidth=1.6,
+            transform=figure.transFigure,
+        )
         figure.add_artist(line)
         figure.text((left + 0.38) / full_width, y, curve.label, fontsize=SMALL, va="center")

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from .chart_model import HeatMap
 from .figure_style import INK, NORMAL, SMALL, WIDTH, new_figure, place, step_ticks
@@ -14,7 +15,9 @@ from .number_format import name, number
 
 ZERO, NOT_FINITE, NOT_RECORDED = "#000000", "#E8384F", "#B9BDC4"
 _LEVELS = 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 2.15, 1.0, 0.12, 0.78
+_RIGHT, _TOP, _BOTTOM = 1.0, 0.12, 0.78
+_CHARACTER = 0.068
+"""Average width of a label's character, inches."""
 _ROW, _MIN_HEIGHT, _MAX_HEIGHT = 0.155, 0.9, 6.6
 _LABEL_LIMIT = 30
 
@@ -23,7 +26,8 @@ def draw_heat_map(heat: HeatMap) -> Figure:
     """Draw one heat map with its colour bar and its legend of flat colours."""
     height = min(max(len(heat.rows) * _ROW, _MIN_HEIGHT), _MAX_HEIGHT)
     figure = new_figure(_TOP + height + _BOTTOM)
-    axes = place(figure, _LEFT, _TOP, WIDTH - _LEFT - _RIGHT, height)
+    left = 0.15 + _CHARACTER * min(max(len(row) for row in heat.rows), _LABEL_LIMIT)
+    axes = place(figure, left, _TOP, WIDTH - left - _RIGHT, height)
     first, last = heat.x_limits
     extent = (first, max(last, first + 1), len(heat.rows), 0)
     axes.imshow(_pixels(heat), interpolation="none", aspect="auto", extent=extent)
@@ -34,12 +38,12 @@ def draw_heat_map(heat: HeatMap) -> Figure:
         spine.set_visible(False)
     axes.tick_params(length=2.5, width=0.6, pad=3)
     _colour_bar(figure, heat, height)
-    _legend(figure, heat)
+    _legend(figure, heat, left)
     return figure
 
 
 def colours() -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The 240 levels of the scale, shape (240, 4). The darkest sixth is left out: it would pass for a zero."""
+    """The 240 levels of the scale, shape (240, 4). Its darkest sixth is left out: it would pass for zero."""
     scale = mpl.colormaps["viridis"](np.linspace(0.16, 1.0, _LEVELS))
     return np.asarray(np.round(scale * 255), dtype=np.uint8)
 
@@ -50,7 +54,7 @@ def _pixels(heat: HeatMap) -> np.ndarray[Any, np.dtype[np.uint8]]:
     is_positive = np.isfinite(heat.values) & (heat.values > 0)
     logs = np.log10(np.where(is_positive, heat.values, 1.0))
     level = np.clip((logs - low) / (high - low) * (_LEVELS - 1), 0, _LEVELS - 1).round().astype(int)
-    pixels = colours()[level]
+    pixels: np.ndarray[Any, np.dtype[np.uint8]] = colours()[level]
     # A negative value (a mean, say) has no logarithm; no quantity shown here can be negative.
     pixels[heat.values == 0] = _rgba(ZERO)
     pixels[~np.isfinite(heat.values)] = _rgba(NOT_FINITE)
@@ -72,7 +76,9 @@ def _label_rows(axes: Any, heat: HeatMap, height: float) -> None:
         rows = [i for i in rows if i == 0 or heat.blocks[i] != heat.blocks[i - 1]]
         rows = rows[:: -(-len(rows) // most)]
         labels = [heat.rows[i] for i in rows]
-    axes.set_yticks([row + 0.5 for row in rows], [name(label, _LABEL_LIMIT) for label in labels], fontsize=SMALL)
+    axes.set_yticks(
+        [row + 0.5 for row in rows], [name(label, _LABEL_LIMIT) for label in labels], fontsize=SMALL
+    )
 
 
 def _colour_bar(figure: Figure, heat: HeatMap, height: float) -> None:
@@ -91,7 +97,7 @@ def _colour_bar(figure: Figure, heat: HeatMap, height: float) -> None:
         spine.set_visible(False)
 
 
-def _legend(figure: Figure, heat: HeatMap) -> None:
+def _legend(figure: Figure, heat: HeatMap, left: float) -> None:
     """The flat colours in words, below the map; only those that occur, and the unit of the colour bar."""
     recorded = heat.is_recorded > 0
     entries = [
@@ -101,15 +107,20 @@ def _legend(figure: Figure, heat: HeatMap) -> None:
     ]
     full_width, full_height = figure.get_size_inches()
     y = 0.14 / full_height
-    x = _LEFT
+    x = left
     for colour, label, is_present in entries:
         if not is_present:
             continue
         side = 0.11
-        patch = mpl.patches.Rectangle(
-            (x / full_width, y - 0.02 / full_height), side / full_width, side / full_height,
-            transform=figure.transFigure, facecolor=colour, edgecolor=INK, linewidth=0.4,
-        )  # fmt: skip
+        patch = Rectangle(
+            (x / full_width, y - 0.02 / full_height),
+            side / full_width,
+            side / full_height,
+            transform=figure.transFigure,
+            facecolor=colour,
+            edgecolor=INK,
+            linewidth=0.4,
+        )
         figure.add_artist(patch)
         figure.text((x + side + 0.06) / full_width, y, label, fontsize=SMALL, va="baseline")
         x += side + 0.06 + 0.075 * len(label) + 0.22

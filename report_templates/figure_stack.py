@@ -1,4 +1,4 @@
-"""Plots over time below each other, one x axis: loss, learning rate, gradient norm, findings as bars underneath."""
+"""Plots over time below each other on one x axis, with the findings as bars underneath."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .figure_style import (
     value_ticks,
 )
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.78, 1.16, 0.22, 0.44
-_UNIT, _GAP, _LANE = 1.25, 0.26, 0.27
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.6, 1.16, 0.22, 0.44
+_UNIT, _GAP, _LANE = 1.25, 0.36, 0.27
 _LABEL_DISTANCE = 11.0
 
 
@@ -85,7 +85,14 @@ def _draw_curve(axes: Any, curve: Curve) -> None:
     # A handful of points is shown as points: a line alone would hide where the measurements are.
     marker = "o" if len(curve.x) <= 30 and not curve.is_stepped else ""
     axes.plot(
-        curve.x, curve.y, color=colour, linestyle=dash, linewidth=1.6, drawstyle=style, marker=marker, markersize=3
+        curve.x,
+        curve.y,
+        color=colour,
+        linestyle=dash,
+        linewidth=1.6,
+        drawstyle=style,
+        marker=marker,
+        markersize=3,
     )
 
 
@@ -115,26 +122,48 @@ def _draw_mark(axes: Any, mark: Mark) -> None:
     if mark.label:
         is_right = first > low + 0.6 * (high - low)
         axes.annotate(
-            mark.label, (last if is_right else first, 1), xycoords=("data", "axes fraction"), xytext=(-3 if is_right else 3, -3),
-            textcoords="offset points", ha="right" if is_right else "left", va="top", fontsize=SMALL, color=colour,
-        )  # fmt: skip
+            mark.label,
+            (last if is_right else first, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3 if is_right else 3, -3),
+            textcoords="offset points",
+            ha="right" if is_right else "left",
+            va="top",
+            fontsize=SMALL,
+            color=colour,
+        )
 
 
 def _draw_point(axes: Any, mark: Mark) -> None:
-    axes.plot([mark.first], [mark.y], marker="o", markersize=7, markerfacecolor="none", color=INK, markeredgewidth=1.1)
+    axes.plot(
+        [mark.first],
+        [mark.y],
+        marker="o",
+        markersize=7,
+        markerfacecolor="none",
+        color=INK,
+        markeredgewidth=1.1,
+    )
     low, high = axes.get_xlim()
     share = (mark.first - low) / (high - low)
     align = "left" if share < 0.12 else ("right" if share > 0.88 else "center")
     position = axes.transAxes.inverted().transform(axes.transData.transform((mark.first, mark.y)))[1]
     above = position < 0.75
     axes.annotate(
-        mark.label, (mark.first, mark.y), xytext=(0, 9 if above else -9), textcoords="offset points",
-        ha=align, va="bottom" if above else "top", fontsize=SMALL, color=INK, fontweight="bold",
-    )  # fmt: skip
+        mark.label,
+        (mark.first, mark.y),
+        xytext=(0, 9 if above else -9),
+        textcoords="offset points",
+        ha=align,
+        va="bottom" if above else "top",
+        fontsize=SMALL,
+        color=INK,
+        fontweight="bold",
+    )
 
 
 def _label_ends(axes: Any, curves: tuple[Curve, ...]) -> None:
-    """Names at the line ends, pushed apart where they would overlap (display points from the panel's floor)."""
+    """Names at the line ends, pushed apart where they would overlap (distances in points)."""
     heights = [float(axes.transData.transform((c.x[-1], c.y[-1]))[1]) for c in curves]
     placed: dict[int, float] = {}
     floor = -np.inf
@@ -145,10 +174,16 @@ def _label_ends(axes: Any, curves: tuple[Curve, ...]) -> None:
     for index, curve in enumerate(curves):
         end = axes.transData.transform((curve.x[-1], curve.y[-1]))
         axes.annotate(
-            curve.label, (curve.x[-1], curve.y[-1]), xytext=(right - end[0] + 7, placed[index] - heights[index]),
-            textcoords="offset points", va="center", ha="left", fontsize=SMALL, color=PALETTE[curve.colour],
+            curve.label,
+            (curve.x[-1], curve.y[-1]),
+            xytext=(right - end[0] + 7, placed[index] - heights[index]),
+            textcoords="offset points",
+            va="center",
+            ha="left",
+            fontsize=SMALL,
+            color=PALETTE[curve.colour],
             annotation_clip=False,
-        )  # fmt: skip
+        )
 
 
 def _draw_lanes(axes: Any, lanes: tuple[Mark, ...], limits: tuple[float, float]) -> None:
@@ -167,6 +202,11 @@ def _draw_lanes(axes: Any, lanes: tuple[Mark, ...], limits: tuple[float, float])
         axes.barh(row + 0.82, last - first, left=first, height=0.22, color=TONES[lane.tone], linewidth=0)
         is_right = first > limits[0] + 0.65 * span
         axes.annotate(
-            lane.label, (last if is_right else first, row + 0.66), fontsize=SMALL, color=TONES[lane.tone],
-            ha="right" if is_right else "left", va="bottom", annotation_clip=False,
-        )  # fmt: skip
+            lane.label,
+            (last if is_right else first, row + 0.66),
+            fontsize=SMALL,
+            color=TONES[lane.tone],
+            ha="right" if is_right else "left",
+            va="bottom",
+            annotation_clip=False,
+        )

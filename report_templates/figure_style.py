@@ -1,9 +1,9 @@
-"""The look of every figure: palette, dash patterns, type sizes, and a matplotlib set-up nothing outside can change."""
+"""The look of every figure: palette, dashes, type sizes, matplotlib settings nothing outside can change."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ SMALL, NORMAL = 8.0, 9.0
 """Type sizes, points."""
 GRID_ALPHA, AXIS_ALPHA = 0.13, 0.45
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "traindoctor",
     "text.parse_math": False,
@@ -49,11 +49,11 @@ _SETTINGS: dict[str, Any] = {
 
 
 @contextmanager
-def figure_settings() -> Iterator[None]:
+def figure_settings() -> Generator[None]:
     """Draw with our settings only: a user's matplotlibrc or style must not change a report.
 
-    Warnings about glyphs that DejaVu lacks are silenced: SVG keeps the text itself, and the reader's own fonts
-    draw it.
+    Warnings about glyphs that DejaVu lacks are silenced: SVG keeps the text itself, and the reader's own
+    fonts draw it.
     """
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,12 +95,22 @@ def value_ticks(axis: Any, is_log: bool) -> None:
 
     if is_log:
         low, high = sorted(axis.get_view_interval())
-        has_few_decades = low > 0 and high / low < 100
+        has_few_decades = low > 0 and high / low < 300
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if has_few_decades else (1.0,), numticks=7))
     else:
         axis.set_major_locator(MaxNLocator(5))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: fmt.number(value, 3).replace("-", "−")))
+    is_small = 0 < max(abs(end) for end in axis.get_view_interval()) < 0.02 and not is_log
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, is_small)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _tick(value: float, is_small: bool) -> str:
+    """All ticks of an axis in one notation: powers of ten where the largest is small."""
+    text = fmt.number(value, 3)
+    if is_small and value and "e" not in text:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return text.replace("-", "−")
 
 
 def step_ticks(axis: Any) -> None:

@@ -44,7 +44,8 @@ def figure_svg(figure: Figure) -> DrawnFigure:
     with figure_settings():
         canvas, axes = _draw(figure)
         stored = io.StringIO()
-        FigureCanvasSVG(canvas).print_svg(stored, metadata={"Date": None})
+        backend: Any = FigureCanvasSVG(canvas)
+        backend.print_svg(stored, metadata={"Date": None})
         areas = tuple(_area(canvas, one) for one in axes)
     return DrawnFigure(clean_svg(stored.getvalue(), figure.id, figure.title), areas)
 
@@ -56,7 +57,8 @@ def figure_png(figure: Figure, dpi: int = 150) -> bytes:
         canvas.set_dpi(dpi)
         canvas.set_facecolor("#ffffff")
         stored = io.BytesIO()
-        FigureCanvasAgg(canvas).print_png(stored, metadata={"Software": None})
+        backend: Any = FigureCanvasAgg(canvas)
+        backend.print_png(stored, metadata={"Software": None})
     return stored.getvalue()
 
 
@@ -75,6 +77,5 @@ def _draw(figure: Figure) -> tuple[Canvas, tuple[Any, ...]]:
 def _area(canvas: Canvas, axes: Any) -> PlotArea:
     width, height = canvas.get_size_inches() * 72
     box = axes.get_position()
-    first, last = axes.get_xlim()
-    left, right = float(box.x0 * width), float(box.x1 * width)
-    return PlotArea(left, float((1 - box.y1) * height), right, float((1 - box.y0) * height), float(first), float(last))
+    corners = (box.x0 * width, (1 - box.y1) * height, box.x1 * width, (1 - box.y0) * height)
+    return PlotArea(*(float(value) for value in (*corners, *axes.get_xlim())))

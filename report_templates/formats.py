@@ -1,4 +1,4 @@
-"""The report formats: the built-in ones, strangers' (entry point group `traindoctor.reports`), and `render`."""
+"""The report formats: built-in ones, strangers' (entry point group `traindoctor.reports`), and `render`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from traindoctor.errors import PluginError, RenderError, TraindoctorError, UsageError
 from traindoctor.finding import Diagnosis
@@ -23,7 +23,9 @@ class Report(Protocol):
         methods: code -> text of how the check decides; may be empty.
     """
 
-    def __call__(self, diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes: ...
+    def __call__(self, diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
+        """The bytes of the file."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ BUILT_INS: Mapping[str, Format] = {
 def render(
     diagnosis: Diagnosis,
     destination: str | os.PathLike[str] | IO[bytes] | IO[str],
-    format: str | None = None,  # noqa: A002 - the word users know
+    format: str | None = None,
     *,
     methods: Mapping[str, str] | None = None,
 ) -> None:
@@ -93,12 +95,12 @@ def render(
     content = _content(chosen, diagnosis, methods or {})
     if isinstance(destination, (str, os.PathLike)):
         _write(Path(destination), content)
-    elif isinstance(destination, io.TextIOBase):
-        if not _is_text(chosen):
-            raise UsageError(f"expected a binary stream or a file for the format {chosen}, found a text stream")
-        destination.write(content.decode("utf-8"))
+    elif not isinstance(destination, io.TextIOBase):
+        cast("IO[bytes]", destination).write(content)
+    elif not _is_text(chosen):
+        raise UsageError(f"expected a binary stream or a file for {chosen}, found a text stream")
     else:
-        destination.write(content)  # type: ignore[arg-type]
+        destination.write(content.decode("utf-8"))
 
 
 def format_names() -> tuple[str, ...]:
@@ -114,7 +116,9 @@ def _chosen(format_: str | None, destination: object) -> str:
         if ending in known.endings:
             return name
     endings = ", ".join(ending for known in BUILT_INS.values() for ending in known.endings)
-    raise UsageError(f"expected a file name ending in one of {endings}, found {str(destination)!r}; name the format instead")
+    raise UsageError(
+        f"expected a file name ending in one of {endings}, found {str(destination)!r}; or name the format"
+    )
 
 
 def _is_text(name: str) -> bool:
@@ -137,7 +141,7 @@ def _content(name: str, diagnosis: Diagnosis, methods: Mapping[str, str]) -> byt
     except TraindoctorError:
         raise
     except Exception as error:  # a stranger's format may raise anything
-        raise PluginError(f"report format {name!r} failed: {error!r}; the built-in formats are not affected") from error
+        raise PluginError(f"report format {name!r} failed: {error!r}; built-in formats still work") from error
     if not isinstance(content, bytes):
         raise PluginError(f"report format {name!r}: expected bytes, found {type(content).__name__}")
     return content
@@ -157,5 +161,5 @@ def _write(path: Path, content: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise RenderError(f"could not write the report to {path}: {error.strerror or error}; choose another place") from error
-
+        why = error.strerror or error
+        raise RenderError(f"could not write the report to {path}: {why}; choose another place") from error

@@ -21,9 +21,9 @@ def heat_map(run: Run, quantity: str, unit: str, x_label: str) -> HeatMap | None
     """The grid of one quantity, None when it was not recorded.
 
     A bin holds the median of the samples that fall into it, or, where none does, the last sample before it.
-    A parameter is "not recorded" in a bin when other parameters were sampled there and it was not. An exact zero
-    and a non-finite value win over the other samples of their bin, so that no time resolution hides them.
-    Colour limits are the 1st and 99th percentile of log10 of the positive values after the first 5 % of the steps.
+    A parameter is "not recorded" in a bin when other parameters were sampled there and it was not. An exact
+    zero and a non-finite value win over the other samples of their bin: no resolution in time hides them.
+    Colour limits are the 1st and 99th percentile of log10 of the positive values after 5 % of the steps.
     More than 400 parameters are put together per module, as the median over its parameters.
     """
     table = {name: series for name, series in run.parameter(quantity).items() if len(series)}
@@ -56,7 +56,7 @@ def in_forward_order(run: Run, names: Sequence[str]) -> list[str]:
 
 
 def _bin_steps(sampled: Ints) -> Ints:
-    """Last step of each time bin: the sampled steps themselves where they are few, equally wide bins otherwise."""
+    """Last step of each time bin: at most 240 bins of equal width, at least one step each."""
     first, last = int(sampled[0]), int(sampled[-1])
     n_bins = min(N_BINS, last - first + 1)
     return np.unique(np.ceil(first + (last - first) * (np.arange(n_bins) + 1) / n_bins).astype(np.int64))
@@ -124,7 +124,7 @@ def _colour_limits(grid: Floats, is_recorded: Floats, bins: Ints) -> tuple[float
 
 
 def final_median(table: Mapping[str, Series], name: str, share: float = 0.25) -> float:
-    """Median of one parameter's finite values over the last `share` of its samples, NaN when there are none."""
+    """Median of a parameter's finite values over the last `share` of its samples, NaN without any."""
     series = table.get(name)
     if series is None or not len(series):
         return float("nan")

@@ -28,15 +28,20 @@ def html_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
     """The HTML report, UTF-8. See `build_page` for the arguments."""
     page = build_page(diagnosis, methods)
     drawn = {figure.id: figure_svg(figure) for figure in page.figures}
+    readouts = {f.id: _readout(f, drawn[f.id]) for f in page.figures if drawn[f.id].areas}
     style = asset("report.css") + asset("report_screen.css")
     script = asset("report.js")
-    text = environment().get_template("report.html.j2").render(
-        page=page,
-        svgs={name: Markup(one.svg) for name, one in drawn.items()},
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
-        readouts=Markup(script_json({f.id: _readout(f, drawn[f.id]) for f in page.figures if drawn[f.id].areas})),
+    text = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            page=page,
+            svgs={name: Markup(one.svg) for name, one in drawn.items()},
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(style, script),
+            readouts=Markup(script_json(readouts)),
+        )
     )
     return text.encode("utf-8")
 
@@ -44,7 +49,11 @@ def html_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
 def environment() -> Environment:
     """Templates that escape everything and refuse unknown names."""
     found = Environment(
-        loader=PackageLoader(_PACKAGE, "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader(_PACKAGE, "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     found.filters["spark"] = spark_svg
     return found
@@ -71,7 +80,8 @@ def spark_svg(spark: Spark) -> Markup:
     is_down = False
     for index, value in enumerate(spark.points):
         if np.isfinite(value):
-            parts.append(f"{'L' if is_down else 'M'}{2 + index * 96 / max(len(spark.points) - 1, 1):.1f} {18 - 16 * value:.1f}")
+            x = 2 + index * 96 / max(len(spark.points) - 1, 1)
+            parts.append(f"{'L' if is_down else 'M'}{x:.1f} {18 - 16 * value:.1f}")
         is_down = bool(np.isfinite(value))
     path = " ".join(parts)
     return Markup(

@@ -26,7 +26,7 @@ _ACTING = (
     (re.compile(r"^(\d+)([.)])"), r"\1\\\2"),
     (re.compile(r"^([-=])"), r"\\\1"),
 )
-"""A zero-width space after what would mention, link or refer; escapes for what would start a list or a heading."""
+"""A zero-width space after what would mention, link or refer; escapes for what would start a list."""
 
 
 class Raw(str):
@@ -36,8 +36,8 @@ class Raw(str):
 def markdown_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
     """The Markdown report, UTF-8, at most 65 000 characters.
 
-    Where it would be longer, whole sections go (the least important first), then the evidence and the code of the
-    findings, then everything but page one. What was left out is named at the end.
+    Where it would be longer, whole sections go (the least important first), then the evidence and the code of
+    the findings, then everything but page one. What was left out is named at the end.
     """
     page = build_page(diagnosis, methods)
     kept = list(page.sections)
@@ -97,11 +97,15 @@ def _shown(value: Any) -> str:
 
 
 def _environment() -> Environment:
-    """Templates in which every value is escaped unless it is `Raw`. HTML escaping would be the wrong one here."""
+    """Templates in which every value is escaped for Markdown (not for HTML) unless it is `Raw`."""
     found = Environment(
-        loader=PackageLoader(_PACKAGE, "."), autoescape=False, undefined=StrictUndefined, finalize=_shown,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader(_PACKAGE, "."),
+        autoescape=False,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     found.filters["fenced"] = fenced
     found.filters["raw"] = Raw
     found.filters["summary_text"] = summary_text

@@ -42,6 +42,22 @@ def _positional(value: float, digits: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def padded(value: float | None, digits: int = 3) -> str:
+    """Like `number`, but keeps trailing zeros so that a column lines up; rates get `digits` decimals.
+
+    >>> padded(0.67), padded(1.0), padded(3e-4), padded(0.0), padded(12.0)
+    ('0.670', '1.000', '3.00e-4', '0', '12.0')
+    """
+    if value is None or not math.isfinite(value) or value == 0:
+        return number(value)
+    if 0.01 <= abs(value) <= 1:
+        return f"{value:.{digits}f}"
+    if 1e-3 <= abs(value) < 1e6:
+        return f"{value:,.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 def count(value: float) -> str:
     """A whole number with thousands separators.
 
@@ -73,6 +89,8 @@ def quantity(value: float, unit: str) -> str:
     if unit in _UNIT_WORDS or unit == "lr":
         return number(value)
     is_whole = float(value).is_integer() if math.isfinite(value) else False
+    if value == 1 and unit.isalpha():
+        unit = unit.removesuffix("s")
     return f"{count(value) if is_whole else number(value)} {unit}"
 
 
@@ -88,7 +106,11 @@ def duration(seconds: float) -> str:
         return f"{number(seconds * 1000, 3)} ms"
     if seconds < 60:
         return f"{number(seconds, 3)} s"
-    for size, big, small_size, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    for size, big, small_size, small in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
         if seconds >= size:
             rest = int(seconds % size // small_size)
             return f"{int(seconds // size)} {big}" + (f" {rest} {small}" if rest else "")
@@ -114,7 +136,7 @@ def plural(n: int, noun: str) -> str:
 
 
 def name(text: object, limit: int = NAME_LIMIT) -> str:
-    """Foreign text (layer, class, run, file names) on one line, without control characters, cut in the middle.
+    """Foreign text (layer, class, run names) on one line, without control characters, cut in the middle.
 
     >>> name("a\\x1b[31mb"), name("x" * 200, limit=7)
     ('a�[31mb', 'xxx…xxx')
@@ -123,11 +145,11 @@ def name(text: object, limit: int = NAME_LIMIT) -> str:
     if len(line) <= limit:
         return line
     head = (limit - 1) // 2
-    return f"{line[:head]}…{line[-(limit - 1 - head):]}"
+    return f"{line[:head]}…{line[-(limit - 1 - head) :]}"
 
 
 def prose(text: str, limit: int = PROSE_LIMIT) -> str:
-    """A sentence or two of text that may quote foreign names: one line, no control characters, cut at the end."""
+    """Sentences that may quote foreign names: one line, no control characters, cut at the end."""
     line = re.sub(r"\s+", " ", _visible(text, keep="")).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

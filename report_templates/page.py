@@ -15,7 +15,19 @@ from . import number_format as fmt
 from .page_classification import accuracy_fact, classification_section
 from .page_curves import curves_section, overview_figure
 from .page_findings import finding_cards
-from .page_model import Block, Column, Fact, Facts, FindingCard, Headline, Page, Paragraph, Section, Table, Tone
+from .page_model import (
+    Block,
+    Column,
+    Fact,
+    Facts,
+    FindingCard,
+    Headline,
+    Page,
+    Paragraph,
+    Section,
+    Table,
+    Tone,
+)
 from .page_parameters import parameters_section
 from .page_run import commit_text, run_section
 from .page_schedule import prescription_section, recognised_section
@@ -96,8 +108,8 @@ def _checks_line(diagnosis: Diagnosis) -> str:
     found = len({finding.code for finding in diagnosis.findings})
     passed, skipped = len(diagnosis.passed), len(diagnosis.skipped)
     return (
-        f"{fmt.plural(found + passed, 'check')} run · {fmt.count(passed)} passed · {fmt.count(found)} found · "
-        f"{fmt.count(skipped)} could not run"
+        f"{fmt.plural(found + passed, 'check')} run · {fmt.count(passed)} passed · "
+        f"{fmt.count(found)} found · {fmt.count(skipped)} could not run"
     )
 
 
@@ -107,7 +119,9 @@ def _key_numbers(diagnosis: Diagnosis) -> list[Fact]:
     train = _finite(run, names.LOSS_TRAIN)
     if train is not None:
         tail = train.values[-max(1, len(train) // 20) :]
-        items.append(Fact("final training loss", fmt.number(float(np.median(tail))), "median of the last 5 %"))
+        items.append(
+            Fact("final training loss", fmt.number(float(np.median(tail))), "median of the last 5 %")
+        )
     accuracy = accuracy_fact(diagnosis.metrics) or _accuracy_fact(run)
     if accuracy is not None:
         items.append(accuracy)
@@ -123,14 +137,18 @@ def _validation_facts(run: Run) -> list[Fact]:
         return []
     best = int(np.argmin(series.values))
     lowest, final = float(series.values[best]), float(series.values[-1])
-    facts = [Fact("best validation loss", fmt.number(lowest), f"at step {fmt.count(int(series.steps[best]))}")]
+    facts = [
+        Fact("best validation loss", fmt.number(lowest), f"at step {fmt.count(int(series.steps[best]))}")
+    ]
     rise = (final - lowest) / abs(lowest) if lowest else math.nan
     note = f"{fmt.percent(rise, 2)} above the best" if rise > 0.005 else "at its best"
     facts.append(Fact("final validation loss", fmt.number(final), note if math.isfinite(rise) else ""))
     after = run.n_steps - 1 - int(series.steps[best])
     if run.n_steps > 1 and after > 0.1 * run.n_steps:
         share = after / run.n_steps
-        spent = f"{fmt.duration(run.info.seconds * share)}" if math.isfinite(run.info.seconds) else "of all steps"
+        spent = (
+            f"{fmt.duration(run.info.seconds * share)}" if math.isfinite(run.info.seconds) else "of all steps"
+        )
         facts.append(Fact("trained past the best", fmt.percent(share, 2), spent))
     return facts
 
@@ -139,11 +157,19 @@ def _accuracy_fact(run: Run) -> Fact | None:
     series = _finite(run, names.ACCURACY_VALIDATION)
     if series is None:
         return None
-    return Fact("validation accuracy", fmt.percent(float(series.values[-1])), f"at step {fmt.count(int(series.steps[-1]))}")
+    return Fact(
+        "validation accuracy",
+        fmt.percent(float(series.values[-1])),
+        f"at step {fmt.count(int(series.steps[-1]))}",
+    )
 
 
 def _schedule_note(diagnosis: Diagnosis) -> str:
-    return "" if diagnosis.schedule.family == "unknown" else f"{fmt.name(diagnosis.schedule.family, 40)} schedule"
+    return (
+        ""
+        if diagnosis.schedule.family == "unknown"
+        else f"{fmt.name(diagnosis.schedule.family, 40)} schedule"
+    )
 
 
 def _finite(run: Run, name: str) -> Series | None:
@@ -161,14 +187,18 @@ def _passed_section(diagnosis: Diagnosis) -> Section | None:
     if not diagnosis.passed:
         return None
     rows = tuple((fmt.name(code, 12), fmt.name(name, 60)) for code, name in diagnosis.passed.items())
-    table = Table("Checks that ran and found nothing", (Column("code"), Column("check")), rows, is_folded=True)
+    table = Table(
+        "Checks that ran and found nothing", (Column("code"), Column("check")), rows, is_folded=True
+    )
     return Section("passed", "Checks that passed", (table,), importance=4)
 
 
 def _skipped_section(diagnosis: Diagnosis) -> Section | None:
     if not diagnosis.skipped:
         return None
-    rows = tuple((fmt.name(s.code, 12), fmt.name(s.name, 60), fmt.prose(s.why, 400)) for s in diagnosis.skipped)
+    rows = tuple(
+        (fmt.name(s.code, 12), fmt.name(s.name, 60), fmt.prose(s.why, 400)) for s in diagnosis.skipped
+    )
     table = Table("Checks that could not run", (Column("code"), Column("check"), Column("why")), rows)
     return Section("skipped", "Checks that could not run", (table,), importance=2)
 

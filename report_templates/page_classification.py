@@ -22,7 +22,7 @@ _Group = Mapping[str, Any]
 
 
 def classification_section(metrics: Mapping[str, Any]) -> Section | None:
-    """The classification group of the metrics as a section; None when it is absent. Any key may be missing."""
+    """The classification group of the metrics; None when it is absent. Any key may be missing."""
     group = metrics.get("classification")
     if not isinstance(group, Mapping) or not group:
         return None
@@ -64,7 +64,9 @@ def _facts(group: _Group) -> Facts | None:
             is_share = key not in {"roc_auc_macro", "average_precision_macro", "f1_macro"}
             items.append(Fact(label, fmt.percent(value) if is_share else fmt.number(value, 3), note))
     if _real(group.get("log_loss")) is not None:
-        items.append(Fact("log loss", f"{fmt.number(_real(group.get('log_loss')))} nats", "mean over the samples"))
+        items.append(
+            Fact("log loss", f"{fmt.number(_real(group.get('log_loss')))} nats", "mean over the samples")
+        )
     where = [fmt.name(group[key], 60) for key in ("split", "source") if group.get(key)]
     if _real(group.get("step")) is not None:
         where.append(f"step {fmt.count(float(group['step']))}")
@@ -79,18 +81,26 @@ def _per_class(group: _Group) -> Table | None:
     entries = [entry for entry in group.get("per_class") or () if isinstance(entry, Mapping)]
     if not entries:
         return None
-    shown = sorted(entries, key=lambda e: _real(e.get("f1")) or 0.0) if len(entries) > _CLASS_ROWS else entries
+    shown = (
+        sorted(entries, key=lambda e: _real(e.get("f1")) or 0.0) if len(entries) > _CLASS_ROWS else entries
+    )
     rows: list[tuple[Cell, ...]] = []
     for entry in shown[:_CLASS_ROWS]:
-        rates = [fmt.number(_real(entry.get(key)), 3) for key in ("precision", "recall", "f1")]
+        rates = [fmt.padded(_real(entry.get(key))) for key in ("precision", "recall", "f1")]
         support = _real(entry.get("support"))
-        rows.append((fmt.name(entry.get("class", "")), *rates, fmt.MISSING if support is None else fmt.count(support)))
+        rows.append(
+            (fmt.name(entry.get("class", "")), *rates, fmt.MISSING if support is None else fmt.count(support))
+        )
     columns = (
         Column("class"),
         *(Column(title, align="right") for title in ("precision", "recall", "F1")),
         Column("support", "samples", "right"),
     )
-    note = f"The {_CLASS_ROWS} of {fmt.count(len(entries))} classes with the lowest F1." if len(entries) > _CLASS_ROWS else ""
+    note = (
+        f"The {_CLASS_ROWS} of {fmt.count(len(entries))} classes with the lowest F1."
+        if len(entries) > _CLASS_ROWS
+        else ""
+    )
     return Table("Per class", columns, tuple(rows), note)
 
 
@@ -99,7 +109,7 @@ def _averages(group: _Group) -> Table | None:
     for average in ("macro", "weighted"):
         values = [_real(group.get(f"{key}_{average}")) for key in ("precision", "recall", "f1")]
         if any(value is not None for value in values):
-            rows.append((average, *(fmt.number(value, 3) for value in values)))
+            rows.append((average, *(fmt.padded(value) for value in values)))
     columns = (Column("average"), *(Column(title, align="right") for title in ("precision", "recall", "F1")))
     return Table("Averages over the classes", columns, tuple(rows)) if rows else None
 
@@ -121,7 +131,7 @@ def _pairs(labels: Sequence[str], counts: Floats) -> list[tuple[float, float, st
     totals = counts.sum(axis=1)
     found = [
         (float(counts[i, j]), float(counts[i, j] / totals[i]), labels[i], labels[j])
-        for i, j in zip(*np.nonzero(counts), strict=True)
+        for i, j in np.argwhere(counts)
         if i != j
     ]
     return sorted(found, key=lambda pair: (-pair[0], -pair[1]))
@@ -132,7 +142,10 @@ def _confused_pairs(group: _Group) -> Table | None:
     pairs = _pairs(*matrix) if matrix else []
     if not pairs:
         return None
-    rows = tuple((true, predicted, fmt.count(n), fmt.percent(share)) for n, share, true, predicted in pairs[:_TOP_PAIRS])
+    rows = tuple(
+        (true, predicted, fmt.count(n), fmt.percent(share))
+        for n, share, true, predicted in pairs[:_TOP_PAIRS]
+    )
     columns = (
         Column("true class"),
         Column("taken for"),
@@ -159,7 +172,9 @@ def _matrix_figure(group: _Group) -> Figure | None:
         )
     table = None
     if len(labels) <= _TABLE_CLASSES:
-        rows = tuple((label, *(fmt.count(float(n)) for n in row)) for label, row in zip(labels, counts, strict=True))
+        rows = tuple(
+            (label, *(fmt.count(float(n)) for n in row)) for label, row in zip(labels, counts, strict=True)
+        )
         columns = (Column("true \\ predicted"), *(Column(label, align="right") for label in labels))
         table = Table("Confusion matrix, samples", columns, rows, is_folded=True)
     caption = "Rows: true class; columns: predicted class. Shade: share of the true class."
@@ -181,7 +196,11 @@ def _curves_figure(group: _Group) -> Figure | None:
         _area_sentence(group.get("roc"), "auc", "ROC AUC"),
     ]
     title = "; ".join(part for part in parts if part) or "Precision-recall and ROC curves"
-    caption = "One curve per class against the rest." if max(len(pr), len(roc)) > 1 else "Positive class against the rest."
+    caption = (
+        "One curve per class against the rest."
+        if max(len(pr), len(roc)) > 1
+        else "Positive class against the rest."
+    )
     if max(len(pr), len(roc)) > _COLOURED:
         caption += f" Coloured: the {_COLOURED} classes with the smallest area."
     return Figure("curves-pr-roc", title, caption, UnitSquares(tuple(charts)), _areas_table(group))
@@ -205,7 +224,8 @@ def _unit_curves(entries: Any, x_key: str, y_key: str, area_key: str, area_name:
         x, y = np.asarray(entry[x_key], dtype=np.float64), np.asarray(entry[y_key], dtype=np.float64)
         if x.shape != y.shape or not np.isfinite(x).all() or not np.isfinite(y).all():
             continue
-        label = f"{fmt.name(entry.get('class', ''), 18)} ({area_name} {fmt.number(_real(entry.get(area_key)), 3)})"
+        area = fmt.number(_real(entry.get(area_key)), 3)
+        label = f"{fmt.name(entry.get('class', ''), 18)} ({area_name} {area})"
         is_coloured = index < _COLOURED
         colour, dash = (index, index) if is_coloured else (-1, 0)
         curves.append(Curve(label if is_coloured else "", x, y, _EMPTY, _EMPTY, _EMPTY, colour, dash))
@@ -218,7 +238,7 @@ def _areas_table(group: _Group) -> Table:
         for entry in group.get(key) or ():
             if isinstance(entry, Mapping):
                 areas.setdefault(fmt.name(entry.get("class", "")), {})[key] = _real(entry.get(area_key))
-    rows = tuple((c, fmt.number(a.get("pr"), 3), fmt.number(a.get("roc"), 3)) for c, a in areas.items())
+    rows = tuple((c, fmt.padded(a.get("pr")), fmt.padded(a.get("roc"))) for c, a in areas.items())
     columns = (Column("class"), Column("average precision", align="right"), Column("ROC AUC", align="right"))
     return Table("Areas under the curves", columns, rows[:_CLASS_ROWS], is_folded=True)
 

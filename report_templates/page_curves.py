@@ -75,11 +75,12 @@ def loss_message(diagnosis: Diagnosis) -> str:
         kept = series.finite() if series is not None else None
         if kept is not None and len(kept) > 1:
             best = int(np.argmin(kept.values))
-            return (
-                f"{label} goes from {fmt.number(float(kept.values[0]))} to {fmt.number(float(kept.values[-1]))}; "
-                f"its lowest value is {fmt.number(float(kept.values[best]))} at step {fmt.count(int(kept.steps[best]))}"
-            )
-    return "No finite loss was recorded" if train is None or not len(train.finite()) else "Loss of a single step"
+            first, lowest, last = (fmt.number(float(kept.values[at])) for at in (0, best, -1))
+            where = fmt.count(int(kept.steps[best]))
+            return f"{label} goes from {first} to {last}; its lowest value is {lowest} at step {where}"
+    return (
+        "No finite loss was recorded" if train is None or not len(train.finite()) else "Loss of a single step"
+    )
 
 
 def x_label(run: Run) -> str:
@@ -111,7 +112,12 @@ def lr_panel(run: Run, prescribed: Series | None = None) -> Panel | None:
         if all(not _same(series, other) for _, other in distinct):
             distinct.append((group, series))
     curves = [
-        exact_curve(series, "recorded" if len(distinct) == 1 else fmt.name(f"group {group}", 24), index, is_stepped=True)
+        exact_curve(
+            series,
+            "recorded" if len(distinct) == 1 else fmt.name(f"group {group}", 24),
+            index,
+            is_stepped=True,
+        )
         for index, (group, series) in enumerate(distinct[:_MAX_LR_GROUPS])
     ]
     if prescribed is not None and len(prescribed):
@@ -159,7 +165,9 @@ def _non_finite(series: Series) -> list[Mark]:
     """One rug mark per stretch of NaN or infinite values."""
     bad = ~np.isfinite(series.values)
     edges = np.flatnonzero(np.diff(np.r_[False, bad, False].astype(np.int8)))
-    spans = [(int(series.steps[a]), int(series.steps[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    spans = [
+        (int(series.steps[a]), int(series.steps[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True)
+    ]
     if len(spans) > 50:
         spans = [(spans[0][0], spans[-1][1])]
     return [
@@ -207,13 +215,18 @@ def _curves_table(run: Run) -> Table:
             ("gradient norm before clipping", names.GRAD_NORM_PRECLIP),
         )
     ]
-    wanted += [(f"learning rate, group {fmt.name(g, 40)}", s, "1/step") for g, s in run.learning_rates().items()]
+    wanted += [
+        (f"learning rate, group {fmt.name(g, 40)}", s, "1/step") for g, s in run.learning_rates().items()
+    ]
     kept = [(label, series, unit) for label, series, unit in wanted if series is not None][:8]
     first, last = _x_limits(run)
     at = np.unique(np.linspace(first, last, _TABLE_ROWS).round().astype(np.int64))
     columns = (
         Column("step", align="right"),
-        *(Column(label, "" if unit in {"fraction", "1/step", "loss units"} else unit, "right") for label, _, unit in kept),
+        *(
+            Column(label, "" if unit in {"fraction", "1/step", "loss units"} else unit, "right")
+            for label, _, unit in kept
+        ),
     )
     values = [(series.at(at), series, unit) for _, series, unit in kept]
     rows: list[tuple[Cell, ...]] = []

@@ -23,7 +23,7 @@ _MAX_PARAMETERS = 8
 
 
 def finding_cards(diagnosis: Diagnosis) -> tuple[FindingCard, ...]:
-    """One card per root cause, in the diagnosis's order; each symptom stands beneath the first cause naming it."""
+    """One card per root cause, in the given order; each symptom stands beneath the first cause naming it."""
     findings = list(diagnosis.findings)
     cause_of: dict[int, int] = {}
     for index, finding in enumerate(findings):

@@ -1,4 +1,4 @@
-"""What a page is made of: sections, text, tables, figures as plain data. Every format renders the same Page."""
+"""What a page is made of: sections, text, tables, figures as plain data, the same for every format."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ def parameters_section(run: Run) -> Section | None:
     if not blocks:
         return None
     lead = Paragraph(
-        "Rows are parameters in the order of the model, the first layer on top. Colours are logarithmic; exact "
-        "zeros, NaN or infinity, and values that were not recorded each have a colour of their own."
+        "Rows are parameters in the order of the model, the first layer on top. Colours are logarithmic; "
+        "exact zeros, NaN or infinity, and values that were not recorded each have a colour of their own."
     )
     return Section("parameters", "Parameters", (lead, *blocks), importance=3)
 
@@ -83,8 +83,14 @@ def _outlier_table(run: Run) -> Table | None:
         Column("weight rms", align="right"),
         Column("over the run"),
     )
-    note = "" if len(ordered) <= _TOP else f"The {_TOP} of {fmt.count(len(ordered))} parameters farthest from the median."
-    return Table("Parameters farthest from the median parameter, last quarter of the run", columns, rows, note)
+    note = (
+        ""
+        if len(ordered) <= _TOP
+        else f"The {_TOP} of {fmt.count(len(ordered))} parameters farthest from the median."
+    )
+    return Table(
+        "Parameters farthest from the median parameter, last quarter of the run", columns, rows, note
+    )
 
 
 def _decades(ends: Floats, middle: float) -> Floats:
@@ -99,20 +105,22 @@ def _outlier_row(run: Run, parameter: str, quantity: str, end: float, middle: fl
     series: Series = run.parameter(quantity)[parameter]
     first, last = int(series.steps[0]), int(series.steps[-1])
     points, text = sparkline(_log(series), first, last)
-    gradient = (fmt.number(final_median(run.parameter("grad_norm"), parameter), 3),) if quantity == "update_ratio" else ()
+    gradient = (
+        (_known(final_median(run.parameter("grad_norm"), parameter)),) if quantity == "update_ratio" else ()
+    )
     return (
         fmt.name(parameter),
         " × ".join(str(n) for n in info.shape) if info and info.shape else fmt.MISSING,
-        fmt.number(end, 3),
-        fmt.number(end / middle, 3) if np.isfinite(end) and middle > 0 else fmt.MISSING,
-        *(value if value != "NaN" else fmt.MISSING for value in gradient),
+        fmt.padded(end),
+        fmt.padded(end / middle) if np.isfinite(end) and middle > 0 else fmt.MISSING,
+        *gradient,
         _known(final_median(run.parameter("weight_rms"), parameter)),
         Spark(points, text),
     )
 
 
 def _known(value: float) -> str:
-    return fmt.number(value, 3) if np.isfinite(value) else fmt.MISSING
+    return fmt.padded(value) if np.isfinite(value) else fmt.MISSING
 
 
 def _log(series: Series) -> Series:
@@ -129,7 +137,11 @@ def _value_table(run: Run, quantity: str, title: str) -> Table:
         values = table[name].values
         if not len(values):
             continue
-        cells = (fmt.number(float(values[0]), 3), fmt.number(float(np.median(values)), 3), fmt.number(float(values[-1]), 3))
+        cells = (
+            fmt.padded(float(values[0])),
+            fmt.padded(float(np.median(values))),
+            fmt.padded(float(values[-1])),
+        )
         rows.append((fmt.name(name), *cells))
     columns = (
         Column("parameter"),
@@ -139,4 +151,10 @@ def _value_table(run: Run, quantity: str, title: str) -> Table:
     )
     left_out = len(ordered) - _TABLE_ROWS
     note = f"{fmt.plural(left_out, 'more parameter')} not listed." if left_out > 0 else ""
-    return Table(f"{title}, {unit_of(quantity)}" if unit_of(quantity) else title, columns, tuple(rows), note, is_folded=True)
+    return Table(
+        f"{title}, {unit_of(quantity)}" if unit_of(quantity) else title,
+        columns,
+        tuple(rows),
+        note,
+        is_folded=True,
+    )

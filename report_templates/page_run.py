@@ -27,7 +27,10 @@ def run_section(run: Run) -> Section:
     for caption, settings in (("Configuration", run.info.config), ("Environment", run.info.environment)):
         if settings:
             blocks.append(_settings(caption, settings))
-    blocks += [_optimizer(index, info.name, info.groups, info.scheduler) for index, info in enumerate(run.info.optimizers)]
+    blocks += [
+        _optimizer(index, info.name, info.groups, info.scheduler)
+        for index, info in enumerate(run.info.optimizers)
+    ]
     if run.info.parameters:
         blocks.append(_model(run.info.parameters))
     return Section("run", "Run", tuple(blocks), importance=2)
@@ -53,7 +56,9 @@ def recording_notes(run: Run) -> tuple[str, ...]:
             continue
         where = fmt.steps(events[0].step, events[-1].step)
         detail = value_text(events[-1].data, 200) if events[-1].data else ""
-        notes.append(f"{kind}: {fmt.plural(len(events), 'event')}, {where}" + (f"; last: {detail}" if detail else ""))
+        notes.append(
+            f"{kind}: {fmt.plural(len(events), 'event')}, {where}" + (f"; last: {detail}" if detail else "")
+        )
     left_out = len(notes) - _MAX_NOTES
     return (*notes[:_MAX_NOTES], *((f"{fmt.count(left_out)} more notes",) if left_out > 0 else ()))
 
@@ -106,7 +111,10 @@ def _optimizer(index: int, name: str, groups: tuple[Mapping[str, Any], ...], sch
     labels = [fmt.name(group.get("label", position), 40) for position, group in enumerate(groups)]
     keys = list(dict.fromkeys(key for group in groups for key in group if key != "label"))
     rows: list[tuple[Cell, ...]] = [
-        (fmt.name(key), *(value_text(group.get(key), 60) if key in group else fmt.MISSING for group in groups))
+        (
+            fmt.name(key),
+            *(value_text(group.get(key), 60) if key in group else fmt.MISSING for group in groups),
+        )
         for key in keys
     ]
     if scheduler:
@@ -132,10 +140,18 @@ def _model(parameters: tuple[ParameterInfo, ...]) -> Table:
         for p in parameters[:_MODEL_ROWS]
     )
     columns = (
-        Column("parameter"), Column("module"), Column("shape"), Column("elements", align="right"),
-        Column("trained"), Column("group"), Column("type"),
-    )  # fmt: skip
-    caption = f"Model: {fmt.plural(len(parameters), 'parameter')}, {fmt.count(total)} elements, {fmt.count(trained)} trained"
+        Column("parameter"),
+        Column("module"),
+        Column("shape"),
+        Column("elements", align="right"),
+        Column("trained"),
+        Column("group"),
+        Column("type"),
+    )
+    caption = (
+        f"Model: {fmt.plural(len(parameters), 'parameter')}, {fmt.count(total)} elements, "
+        f"{fmt.count(trained)} trained"
+    )
     left_out = len(parameters) - _MODEL_ROWS
     note = f"{fmt.plural(left_out, 'more parameter')} not listed." if left_out > 0 else ""
     return Table(caption, columns, rows, note)

@@ -28,10 +28,13 @@ _BASIS_WORDS = {
 }
 _CHECKS = {
     "log": (
-        "Train once more with this schedule, same seed and data order, and compare the final validation loss. "
-        "Adopt it when it is lower by more than 1 %."
+        "Train once more with this schedule, same seed and data order, and compare the final validation "
+        "loss. Adopt it when it is lower by more than 1 %."
     ),
-    "sweep": "Train once at full length with the same seed and data order; adopt it when the loss is lower by more than 1 %.",
+    "sweep": (
+        "Train once at full length with the same seed and data order; adopt it when the loss is lower by "
+        "more than 1 %."
+    ),
     "verified": "Repeat with other seeds to see how much of the gain is chance.",
 }
 
@@ -83,15 +86,26 @@ def _tone(prescription: Prescription) -> Tone:
 
 
 def _prescription_facts(prescription: Prescription) -> Facts:
-    items = [Fact("action", prescription.action), Fact("basis", prescription.basis, _BASIS_WORDS.get(prescription.basis, ""))]
+    items = [
+        Fact("action", prescription.action),
+        Fact("basis", prescription.basis, _BASIS_WORDS.get(prescription.basis, "")),
+    ]
     if prescription.action != "cannot-tell":
-        items.append(Fact("confidence", fmt.percent(prescription.confidence, 2), "that the final loss gets lower"))
+        items.append(
+            Fact("confidence", fmt.percent(prescription.confidence, 2), "that the final loss gets lower")
+        )
     if math.isfinite(prescription.peak_lr):
         items.append(Fact("peak learning rate", fmt.number(prescription.peak_lr)))
     if prescription.schedule is not None:
         items.append(Fact("schedule", fmt.name(prescription.schedule.family)))
     if math.isfinite(prescription.replay_error):
-        items.append(Fact("replay of the code", fmt.number(prescription.replay_error, 2), "largest deviation from the plan"))
+        items.append(
+            Fact(
+                "replay of the code",
+                fmt.number(prescription.replay_error, 2),
+                "largest deviation from the plan",
+            )
+        )
     elif prescription.code.strip():
         items.append(Fact("replay of the code", "not done", "torch was not at hand"))
     return Facts(tuple(items))
@@ -110,12 +124,16 @@ def _schedule_facts(schedule: Schedule) -> Facts:
     if schedule.group:
         items.append(Fact("param group", fmt.name(schedule.group)))
     if math.isfinite(schedule.error):
-        items.append(Fact("fit", fmt.percent(schedule.error, 2), "largest deviation, relative to the learning rate"))
+        items.append(
+            Fact("fit", fmt.percent(schedule.error, 2), "largest deviation, relative to the learning rate")
+        )
     return Facts(tuple(items))
 
 
 def _parameter_table(parameters: Mapping[str, Any]) -> Table:
-    rows: tuple[tuple[Cell, ...], ...] = tuple((fmt.name(key), value_text(value)) for key, value in parameters.items())
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (fmt.name(key), value_text(value)) for key, value in parameters.items()
+    )
     return Table("Parameters of the schedule", (Column("argument"), Column("value", align="right")), rows)
 
 

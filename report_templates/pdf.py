@@ -1,10 +1,10 @@
-"""The report as a tagged PDF (PDF/UA-1) by WeasyPrint: bookmarks, table of contents, page numbers, own fonts."""
+"""The report as a tagged PDF (PDF/UA-1) by WeasyPrint: bookmarks, contents, page numbers, own fonts."""
 
 from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -26,8 +26,8 @@ _FACES = (
     ("Report Mono", "normal", "DejaVuSansMono.ttf"),
 )
 _INSTALL = (
-    "the PDF report needs WeasyPrint and the Pango library: pip install 'traindoctor[pdf]', and on Debian or Ubuntu "
-    "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 (macOS: brew install pango); "
+    "the PDF report needs WeasyPrint and the Pango library: pip install 'traindoctor[pdf]', and on Debian or "
+    "Ubuntu apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 (macOS: brew install pango); "
     "the HTML report needs neither"
 )
 
@@ -42,10 +42,14 @@ def pdf_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
     """
     weasyprint = _weasyprint()
     page = build_page(diagnosis, methods)
-    text = environment().get_template("report_paper.html.j2").render(
-        page=page,
-        svgs={figure.id: Markup(_paper_svg(figure_svg(figure).svg)) for figure in page.figures},
-        style=Markup(_font_faces() + asset("report.css") + asset("report_paper.css")),
+    text = (
+        environment()
+        .get_template("report_paper.html.j2")
+        .render(
+            page=page,
+            svgs={figure.id: Markup(_paper_svg(figure_svg(figure).svg)) for figure in page.figures},
+            style=Markup(_font_faces() + asset("report.css") + asset("report_paper.css")),
+        )
     )
     fetcher = import_module("weasyprint.urls").URLFetcher(allowed_protocols=("data",), allow_redirects=False)
     with _warnings_collected() as missing:
@@ -64,11 +68,13 @@ def _weasyprint() -> Any:
     try:
         return import_module("weasyprint")
     except (ImportError, OSError) as error:  # OSError: the package is there, a shared library is not
-        raise MissingDependencyError(f"{_INSTALL} (found: {error.__class__.__name__}: {str(error).splitlines()[0]})") from error
+        raise MissingDependencyError(
+            f"{_INSTALL} (found: {error.__class__.__name__}: {str(error).splitlines()[0]})"
+        ) from error
 
 
 def _font_faces() -> str:
-    """`@font-face` rules with DejaVu from matplotlib inside: without any font WeasyPrint crashes the process."""
+    """`@font-face` rules with matplotlib's DejaVu inside: without any font WeasyPrint ends the process."""
     import matplotlib as mpl
 
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
@@ -76,7 +82,8 @@ def _font_faces() -> str:
     for family, weight, file in _FACES:
         data = base64.b64encode((folder / file).read_bytes()).decode("ascii")
         rules.append(
-            f'@font-face {{ font-family: "{family}"; font-weight: {weight}; src: url("data:font/ttf;base64,{data}"); }}\n'
+            f'@font-face {{ font-family: "{family}"; font-weight: {weight}; '
+            f'src: url("data:font/ttf;base64,{data}"); }}\n'
         )
     return "".join(rules)
 
@@ -87,7 +94,7 @@ def _paper_svg(svg: str) -> str:
 
 
 @contextmanager
-def _warnings_collected() -> Iterator[set[str]]:
+def _warnings_collected() -> Generator[set[str]]:
     """Characters for which no font had a glyph; WeasyPrint's own log lines are kept off the terminal."""
     found: set[str] = set()
 

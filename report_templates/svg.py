@@ -1,4 +1,4 @@
-"""matplotlib's SVG made fit for a page: no style attributes, ids of its own, palette images, short numbers."""
+"""matplotlib's SVG made fit for a page: no style attributes, own ids, palette images, short numbers."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 def noisy_curve(series: Series, label: str, colour: int) -> Curve:
     """A noisy series as a band (min to max of each pixel column) with the medians of wider columns on top.
 
-    Short series (at most `COURSE_COLUMNS` values) are drawn as they are, without a band. Non-finite values are
-    left out. At most 1000 band points (`2 * BAND_COLUMNS`) remain, whatever the length.
+    Short series (at most `COURSE_COLUMNS` values) are drawn as they are, without a band. Non-finite values
+    are left out. At most 1000 band points (`2 * BAND_COLUMNS`) remain, whatever the length.
     """
     kept = series.finite()
     x, y = kept.steps.astype(np.float64), kept.values
@@ -46,7 +46,7 @@ def exact_curve(series: Series, label: str, colour: int, *, dash: int = 0, is_st
 
 
 def sparkline(series: Series, first: float, last: float, n: int = 24) -> tuple[Floats, str]:
-    """A series as `n` points scaled to 0..1 over `first..last`, and as block characters (space: not recorded)."""
+    """A series as `n` points scaled to 0..1 over `first..last`, and as block characters (space: no value)."""
     edges = np.linspace(first, last + 1, n + 1)
     kept = series.finite()
     index = np.clip(np.searchsorted(edges, kept.steps, side="right") - 1, 0, n - 1)

@@ -41,7 +41,9 @@ def parameter_infos(layers: list[str]) -> tuple[ParameterInfo, ...]:
     return tuple(infos)
 
 
-def parameter_series(infos: tuple[ParameterInfo, ...], n_steps: int, seed: int = 0) -> dict[str, dict[str, Series]]:
+def parameter_series(
+    infos: tuple[ParameterInfo, ...], n_steps: int, seed: int = 0
+) -> dict[str, dict[str, Series]]:
     rng = np.random.default_rng(seed)
     steps = np.unique(np.r_[np.arange(min(10, n_steps)), np.arange(0, n_steps, max(1, n_steps // 120))])
     tables: dict[str, dict[str, Series]] = {"update_ratio": {}, "grad_norm": {}, "weight_rms": {}}
@@ -77,11 +79,21 @@ def classification(classes: tuple[str, ...] = CLASSES, seed: int = 1) -> dict[st
     curve_classes = range(n) if n > 2 else [1]
     return {
         "classification": {
-            "split": "validation", "step": 19999, "n_samples": int(matrix.sum()), "n_classes": n,
-            "source": "captured from argmax", "classes": list(classes), "accuracy": accuracy,
-            "accuracy_interval": [accuracy - 0.021, accuracy + 0.02], "balanced_accuracy": float(recall.mean()),
-            "precision_macro": float(precision.mean()), "recall_macro": float(recall.mean()), "f1_macro": float(f1.mean()),
-            "precision_weighted": float(precision.mean()), "recall_weighted": accuracy, "f1_weighted": float(f1.mean()),
+            "split": "validation",
+            "step": 19999,
+            "n_samples": int(matrix.sum()),
+            "n_classes": n,
+            "source": "captured from argmax",
+            "classes": list(classes),
+            "accuracy": accuracy,
+            "accuracy_interval": [accuracy - 0.021, accuracy + 0.02],
+            "balanced_accuracy": float(recall.mean()),
+            "precision_macro": float(precision.mean()),
+            "recall_macro": float(recall.mean()),
+            "f1_macro": float(f1.mean()),
+            "precision_weighted": float(precision.mean()),
+            "recall_weighted": accuracy,
+            "f1_weighted": float(f1.mean()),
             "majority_baseline": float(totals.max() / totals.sum()),
             "per_class": [
                 {"class": c, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
@@ -89,18 +101,28 @@ def classification(classes: tuple[str, ...] = CLASSES, seed: int = 1) -> dict[st
             ],
             "confusion_matrix": matrix.tolist(),
             "roc": [
-                {"class": classes[c], "auc": float(1 - 1 / (power[c] + 1)), "fpr": grid.tolist(),
-                 "tpr": (grid ** (1 / power[c])).tolist()}
+                {
+                    "class": classes[c],
+                    "auc": float(1 - 1 / (power[c] + 1)),
+                    "fpr": grid.tolist(),
+                    "tpr": (grid ** (1 / power[c])).tolist(),
+                }
                 for c in curve_classes
             ],
             "pr": [
-                {"class": classes[c], "average_precision": float(power[c] / (power[c] + 1)), "recall": grid.tolist(),
-                 "precision": (1 - 0.9 * grid ** power[c]).tolist()}
+                {
+                    "class": classes[c],
+                    "average_precision": float(power[c] / (power[c] + 1)),
+                    "recall": grid.tolist(),
+                    "precision": (1 - 0.9 * grid ** power[c]).tolist(),
+                }
                 for c in curve_classes
             ],
-            "roc_auc_macro": 0.93, "average_precision_macro": 0.9, "log_loss": 0.7241,
+            "roc_auc_macro": 0.93,
+            "average_precision_macro": 0.9,
+            "log_loss": 0.7241,
         }
-    }  # fmt: skip
+    }
 
 
 def overfitting_run(n_steps: int = 20_000) -> Run:
@@ -124,18 +146,40 @@ def overfitting_run(n_steps: int = 20_000) -> Run:
     }
     group = {"label": "0", "lr": 0.001, "momentum": 0.9, "weight_decay": 0.0005, "nesterov": False}
     info = RunInfo(
-        status="finished", source="traindoctor", seconds=10_320.0, epochs=40.0, batch_size=64, n_classes=10,
-        loss_name="cross_entropy", baseline=2.3026, parameters=infos,
+        status="finished",
+        source="traindoctor",
+        seconds=10_320.0,
+        epochs=40.0,
+        batch_size=64,
+        n_classes=10,
+        loss_name="cross_entropy",
+        baseline=2.3026,
+        parameters=infos,
         optimizers=(OptimizerInfo("SGD", (group,), "StepLR"),),
-        environment={"python": "3.11.9", "versions": {"torch": "2.15.0", "numpy": "2.4.6"}, "cpus": 8, "devices": ["NVIDIA H100"]},
+        environment={
+            "python": "3.11.9",
+            "versions": {"torch": "2.15.0", "numpy": "2.4.6"},
+            "cpus": 8,
+            "devices": ["NVIDIA H100"],
+        },
         config={
-            "command": ["python", "train.py", "--lr", "0.001", "--epochs", "40"], "folder": "cifar",
+            "command": ["python", "train.py", "--lr", "0.001", "--epochs", "40"],
+            "folder": "cifar",
             "git": {"commit": "3f9a1c07d2be55aa10", "branch": "main", "dirty": True},
         },
-        diagnostics=("Per-parameter values were thinned to one step in 166 to stay within the overhead budget.",),
-    )  # fmt: skip
+        diagnostics=(
+            "Per-parameter values were thinned to one step in 166 to stay within the overhead budget.",
+        ),
+    )
     events = (Event(400, "amp-skip"), Event(900, "amp-skip"), Event(12_000, "gap", {"seconds": 41.5}))
-    return Run("20260101-120000-cifar", "cifar10-baseline", recorded, parameter_series(infos, n_steps), events, info=info)
+    return Run(
+        "20260101-120000-cifar",
+        "cifar10-baseline",
+        recorded,
+        parameter_series(infos, n_steps),
+        events,
+        info=info,
+    )
 
 
 SCHEDULE_CODE = """from torch.optim.lr_scheduler import LambdaLR
@@ -146,72 +190,138 @@ scheduler = LambdaLR(optimizer, lambda s: min((s + 1) / W, max(0.0, (T - s) / (T
 """
 
 
-def findings(last: int = 19_999) -> tuple[Finding, ...]:
+def findings(run: Run) -> tuple[Finding, ...]:
+    validation, last = run.series[names.LOSS_VALIDATION], run.n_steps - 1
+    at = int(np.argmin(validation.values))
+    best, best_loss = int(validation.steps[at]), float(validation.values[at])
+    rise, share = float(validation.values[-1]) / best_loss - 1, (last - best) / run.n_steps
     return (
         Finding(
-            "TD401", "overfitting", Severity.CRITICAL, 0.93, 8499, last,
-            "Overfitting from step 8,499. Validation loss rises by 41.2 % from its best while training loss keeps falling.",
-            {"best_loss": 0.4871, "rise": 0.412, "share_of_steps_after_best": 0.5751},
+            "TD401",
+            "overfitting",
+            Severity.CRITICAL,
+            0.93,
+            best,
+            last,
+            f"Overfitting from step {best:,}. Validation loss rises by {100 * rise:.3g} % from its best value "
+            "while training loss keeps falling.",
+            {"best_loss": best_loss, "rise": rise, "share_of_steps_after_best": share},
             {"best_loss": "loss units", "rise": "fraction", "share_of_steps_after_best": "fraction"},
             Remedy(
-                "Stop near step 8,500, or anneal the learning rate to zero by then; then try weight decay or augmentation.",
+                f"Stop near step {best:,}, or anneal the learning rate to zero by then; then try weight decay "
+                "or augmentation.",
                 "optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-3)\n",
             ),
             explains=("TD407",),
         ),
         Finding(
-            "TD407", "trained-past-best", Severity.WARNING, 0.99, 8500, last,
-            "57.5 % of the steps came after the best validation loss.", {"share": 0.575}, {"share": "fraction"},
+            "TD407",
+            "trained-past-best",
+            Severity.WARNING,
+            0.99,
+            best + 1,
+            last,
+            f"{100 * share:.3g} % of the steps came after the best validation loss.",
+            {"share": share},
+            {"share": "fraction"},
             Remedy("Keep the checkpoint of the best validation loss."),
         ),
         Finding(
-            "TD207", "frozen-parameters", Severity.WARNING, 0.88, 8000, last,
+            "TD207",
+            "frozen-parameters",
+            Severity.WARNING,
+            0.88,
+            8000,
+            last,
             "fc1.weight stopped moving at step 8,000. Its update is exactly zero in every sample since.",
-            {"n_parameters": 1, "first_step": 8000}, {"n_parameters": "parameters", "first_step": "steps"},
+            {"n_parameters": 1, "first_step": 8000},
+            {"n_parameters": "parameters", "first_step": "steps"},
             Remedy("Check that fc1 is still part of the graph.", "print(model.fc1.weight.grad)"),
             parameters=("fc1.weight",),
         ),
         Finding(
-            "TD104", "loss-spike", Severity.INFO, 0.7, 6400, 6400, "One loss spike at step 6,400, 4.1 times the level around it.",
-            {"factor": 4.1, "z": 11.0}, {"factor": "dimensionless", "z": "dimensionless"}, Remedy("Nothing: it recovers at once."),
+            "TD104",
+            "loss-spike",
+            Severity.INFO,
+            0.7,
+            6400,
+            6400,
+            "One loss spike at step 6,400, 4.1 times the level around it.",
+            {"factor": 4.1, "z": 11.0},
+            {"factor": "dimensionless", "z": "dimensionless"},
+            Remedy("Nothing: it recovers at once."),
         ),
-    )  # fmt: skip
+    )
 
 
 def prescription(n_steps: int = 11_500) -> Prescription:
     s = np.arange(n_steps)
     lr = 1e-3 * np.minimum((s + 1) / 1000, (n_steps - s) / (n_steps - 1000))
     return Prescription(
-        "change-schedule", "log", 0.62, 1e-3, Schedule("linear", {"warmup_steps": 1000, "total_steps": n_steps}),
+        "change-schedule",
+        "log",
+        0.62,
+        1e-3,
+        Schedule("linear", {"warmup_steps": 1000, "total_steps": n_steps}),
         SCHEDULE_CODE,
-        "The learning rate never anneals before the validation loss turns. The estimate rests on one run and may be off by a factor of 4.",
-        series(lr), {"update_ratio": 0.0021, "mean_over_peak": 0.64}, {"update_ratio": "dimensionless", "mean_over_peak": "fraction"}, 0.0,
-    )  # fmt: skip
+        "The learning rate never anneals before the validation loss turns. The estimate rests on one run and "
+        "may be off by a factor of 4.",
+        series(lr),
+        {"update_ratio": 0.0021, "mean_over_peak": 0.64},
+        {"update_ratio": "dimensionless", "mean_over_peak": "fraction"},
+        0.0,
+    )
 
 
 PASSED = {
-    "TD101": "plateau", "TD102": "divergence", "TD103": "non-finite", "TD106": "still-improving", "TD107": "no-learning",
-    "TD108": "marginal-plateau", "TD201": "vanishing-gradient", "TD202": "exploding-gradient", "TD204": "oversized-weights",
-}  # fmt: skip
+    "TD101": "plateau",
+    "TD102": "divergence",
+    "TD103": "non-finite",
+    "TD106": "still-improving",
+    "TD107": "no-learning",
+    "TD108": "marginal-plateau",
+    "TD201": "vanishing-gradient",
+    "TD202": "exploding-gradient",
+    "TD204": "oversized-weights",
+}
 SKIPPED = (Skipped("TD203", "dead-units", "no per-row gradients were recorded (grad_dead_rows)"),)
 
 
 def realistic() -> Diagnosis:
     return Diagnosis(
         overfitting_run(),
-        Verdict("findings", "The run overfits from step 8,499: 57.5 % of its steps came after the best validation loss."),
-        findings(), SKIPPED, PASSED,
-        Schedule("step", {"step_size": 12_000, "gamma": 0.1, "unit": "steps", "warmup_steps": 0},
-                 "StepLR(optimizer, step_size=12_000, gamma=0.1)", 0.0, "0"),
-        prescription(), classification(),
-    )  # fmt: skip
+        Verdict(
+            "findings",
+            "The run overfits from step 11,499: 42.5 % of its steps came after the best validation loss.",
+        ),
+        findings(overfitting_run()),
+        SKIPPED,
+        PASSED,
+        Schedule(
+            "step",
+            {"step_size": 12_000, "gamma": 0.1, "unit": "steps", "warmup_steps": 0},
+            "StepLR(optimizer, step_size=12_000, gamma=0.1)",
+            0.0,
+            "0",
+        ),
+        prescription(),
+        classification(),
+    )
 
 
 def healthy() -> Diagnosis:
     run = overfitting_run(2000)
     kept = {name: s for name, s in run.series.items() if name != names.LOSS_VALIDATION}
     quiet = Run("healthy", "healthy-run", kept, {}, (), info=RunInfo(status="finished"))
-    return Diagnosis(quiet, Verdict("healthy", "Nothing was found."), (), SKIPPED, PASSED, Schedule("constant"), Prescription("keep"))
+    return Diagnosis(
+        quiet,
+        Verdict("healthy", "Nothing was found."),
+        (),
+        SKIPPED,
+        PASSED,
+        Schedule("constant"),
+        Prescription("keep"),
+    )
 
 
 def of_run(run: Run, **rest: Any) -> Diagnosis:
@@ -248,34 +358,86 @@ def no_parameters() -> Diagnosis:
 
 
 def thousand_parameters() -> Diagnosis:
-    infos = parameter_infos([f"blocks.{block}.{part}" for block in range(100) for part in ("q", "k", "v", "o", "mlp")])
+    infos = parameter_infos(
+        [f"blocks.{block}.{part}" for block in range(100) for part in ("q", "k", "v", "o", "mlp")]
+    )
     run = overfitting_run(500)
-    return of_run(Run("big", "1000 parameters", run.series, parameter_series(infos, 500), info=RunInfo(parameters=infos)))
+    return of_run(
+        Run(
+            "big", "1000 parameters", run.series, parameter_series(infos, 500), info=RunInfo(parameters=infos)
+        )
+    )
 
 
 def hostile() -> Diagnosis:
     infos = parameter_infos(list(HOSTILE))
-    recorded = {**overfitting_run(400).series, **{names.lr(text): series([0.1 * (i + 1)] * 3) for i, text in enumerate(HOSTILE)}}
+    recorded = {
+        **overfitting_run(400).series,
+        **{names.lr(text): series([0.1 * (i + 1)] * 3) for i, text in enumerate(HOSTILE)},
+    }
     bad = "".join(HOSTILE[:7])
     finding = Finding(
-        "TD207", bad, Severity.CRITICAL, 0.5, 0, 399, f"{bad} is frozen. It never moves.", {bad: 1.0}, {bad: HOSTILE[0]},
-        Remedy(bad, f"```\n{bad}\n@everyone"), parameters=HOSTILE,
-    )  # fmt: skip
+        "TD207",
+        bad,
+        Severity.CRITICAL,
+        0.5,
+        0,
+        399,
+        f"{bad} is frozen. It never moves.",
+        {bad: 1.0},
+        {bad: HOSTILE[0]},
+        Remedy(bad, f"```\n{bad}\n@everyone"),
+        parameters=HOSTILE,
+    )
     info = RunInfo(
-        status="failed", source=bad, x_unit=HOSTILE[0], loss_name=bad, parameters=infos,
-        optimizers=(OptimizerInfo(bad, ({"label": bad, bad: bad},), bad),), environment={bad: bad, "nested": {bad: [bad]}},
-        config={"command": list(HOSTILE), "git": {"commit": bad, "branch": HOSTILE[0], "dirty": True}}, diagnostics=HOSTILE,
-    )  # fmt: skip
-    run = Run("hostile", HOSTILE[0], recorded, parameter_series(infos, 400), (Event(1, "gap", {bad: bad}),), info=info)
+        status="failed",
+        source=bad,
+        x_unit=HOSTILE[0],
+        loss_name=bad,
+        parameters=infos,
+        optimizers=(OptimizerInfo(bad, ({"label": bad, bad: bad},), bad),),
+        environment={bad: bad, "nested": {bad: [bad]}},
+        config={"command": list(HOSTILE), "git": {"commit": bad, "branch": HOSTILE[0], "dirty": True}},
+        diagnostics=HOSTILE,
+    )
+    run = Run(
+        "hostile",
+        HOSTILE[0],
+        recorded,
+        parameter_series(infos, 400),
+        (Event(1, "gap", {bad: bad}),),
+        info=info,
+    )
     return Diagnosis(
-        run, Verdict("findings", f"{bad} is frozen."), (finding,), (Skipped("TD203", bad, bad),), {"TD101": bad},
+        run,
+        Verdict("findings", f"{bad} is frozen."),
+        (finding,),
+        (Skipped("TD203", bad, bad),),
+        {"TD101": bad},
         Schedule("custom", {bad: bad}, bad, 0.1, bad),
-        Prescription("change-lr", "log", 0.5, 0.1, Schedule(bad), bad, bad, series(np.linspace(0.1, 0, 400)), {bad: 1}, {bad: bad}),
+        Prescription(
+            "change-lr",
+            "log",
+            0.5,
+            0.1,
+            Schedule(bad),
+            bad,
+            bad,
+            series(np.linspace(0.1, 0, 400)),
+            {bad: 1},
+            {bad: bad},
+        ),
         classification(HOSTILE),
-    )  # fmt: skip
+    )
 
 
 AWKWARD = {
-    "no-data": no_data, "single-step": single_step, "nan-losses": nan_losses, "all-nan": all_nan,
-    "no-parameters": no_parameters, "thousand-parameters": thousand_parameters, "hostile": hostile, "healthy": healthy,
-}  # fmt: skip
+    "no-data": no_data,
+    "single-step": single_step,
+    "nan-losses": nan_losses,
+    "all-nan": all_nan,
+    "no-parameters": no_parameters,
+    "thousand-parameters": thousand_parameters,
+    "hostile": hostile,
+    "healthy": healthy,
+}
