@@ -13,6 +13,7 @@ from traindoctor.run import Run
 
 from .catalog import all_detectors, choose
 from .causes import rank_causes
+from .metrics import metrics_of
 from .verdict import conclude
 
 HOW_TO_RECORD = {
@@ -65,7 +66,7 @@ def diagnose(
     schedule, prescription = _schedule_advice(run, ranked, replay)
     return Diagnosis(
         run, conclude(run, ranked, len(passed)), ranked, tuple(skipped), passed,
-        schedule, prescription, _prediction_metrics(run),
+        schedule, prescription, metrics_of(run.predictions),
     )
 
 
@@ -121,14 +122,3 @@ def _schedule_advice(
     except Exception as error:  # the findings stand without a prescription
         why = f"No prescription: working it out failed with {type(error).__name__}: {error}."
         return Schedule("unknown"), Prescription("cannot-tell", why=why)
-
-
-def _prediction_metrics(run: Run) -> dict[str, Any]:
-    if run.predictions is None:
-        return {}
-    from .metrics.classification import classification_metrics
-
-    try:
-        return classification_metrics(run.predictions)
-    except Exception as error:  # the diagnosis stands without metrics
-        return {"error": f"the metrics could not be computed: {type(error).__name__}: {error}"}

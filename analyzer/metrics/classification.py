@@ -168,5 +168,5 @@ def metrics_of(predictions: Predictions | None) -> Mapping[str, Any]:
         return {}
     try:
         return {"classification": classification_metrics(predictions)}
-    except ValueError as error:
-        return {"classification_unavailable": str(error)}
+    except Exception as error:  # the diagnosis stands without metrics
+        return {"classification_unavailable": f"the predictions could not be scored: {error}"}
