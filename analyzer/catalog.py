@@ -10,6 +10,7 @@ from traindoctor.detector import Detector
 from traindoctor.errors import UsageError
 from traindoctor.plugins import load_plugins
 
+from .detectors.bad_initialisation import BadInitialisation
 from .detectors.dead_units import DeadUnits
 from .detectors.divergence import Divergence
 from .detectors.exploding_gradient import ExplodingGradient
@@ -46,6 +47,7 @@ CATALOG: tuple[Detector, ...] = (
     UndersizedWeights(),
     FrozenParameters(),
     StaleGradients(),
+    BadInitialisation(),
     LrTooHigh(),
     LrTooLow(),
     ScheduleMismatch(),

@@ -1,4 +1,4 @@
-"""Weights that are, or shrink, far too small to carry a signal."""
+"""Weights that shrink until they carry no signal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ MIN_SAMPLES = 5
 
 @dataclass(frozen=True)
 class UndersizedWeights:
-    """Reports weight matrices that shrank to almost nothing, or started so and never grew.
+    """Reports weight matrices that shrank to almost nothing.
 
-    A matrix is undersized at the end when its root mean square is below `share` of the smaller of its first
-    one and torch's default initial one, 1 / sqrt(3 fan-in); or below `start_share` of the default one both at
-    its first sample and at the end. Under AdamW's decoupled decay weights settle near sqrt(lr / (2 decay));
-    what lies above a third of that is not reported. Matrices that start at exactly zero are left out. The
-    finding needs half of the matrices; it is a warning when the run ended with a skill below 0.5, critical
-    below 0.1, else a note.
+    A matrix is undersized when its root mean square ended below `share` of the smaller of its first one and
+    torch's default initial one, 1 / sqrt(3 fan-in). Under AdamW's decoupled decay weights settle near
+    sqrt(lr / (2 decay)); what lies above a third of that is not reported. The finding needs half of the
+    matrices; it is a warning when the run ended with a skill below 0.5, critical below 0.1, else a note.
 
     Why it matters: a layer whose weights are near zero passes no signal forward and no gradient back; the
     network predicts a constant. The usual cause is a weight decay that outweighs the gradient.
@@ -38,7 +36,7 @@ class UndersizedWeights:
     When it is wrong: pruning and sparsity penalties; scale-free layers before a normalisation, which work at
     any size.
 
-    What to try: a smaller weight decay, none on biases and norms; an initialisation that fits the width.
+    What to try: a smaller weight decay, none on biases and norms.
 
     Source: ours; the equilibrium sqrt(lr / (2 decay)) follows from updates of size lr against a shrinkage of
     lr times decay per step.
@@ -57,7 +55,6 @@ class UndersizedWeights:
     name: str = "undersized-weights"
     needs: tuple[str, ...] = ("parameters:weight_rms",)
     share: float = 0.1
-    start_share: float = 0.15
     poor_skill: float = 0.5
 
     def check(self, run: Run) -> Iterator[Finding]:
@@ -74,11 +71,11 @@ class UndersizedWeights:
             return
         yield self._finding(run, sizes, sorted(small))
 
-    def _small(self, run: Run, sizes: Table) -> list[tuple[float, str, bool]]:
-        """For each undersized matrix: share of the yardstick left, name, whether it started so."""
+    def _small(self, run: Run, sizes: Table) -> list[tuple[float, str]]:
+        """For each undersized matrix: share of the yardstick left, name."""
         shapes = {info.name: info for info in matrices(run)}
         floor = decay_equilibrium(run) / 3.0
-        found: list[tuple[float, str, bool]] = []
+        found: list[tuple[float, str]] = []
         for name in sizes.names:
             values = sizes.column(name)
             values = values[np.isfinite(values)]
@@ -87,21 +84,18 @@ class UndersizedWeights:
                 continue
             end = float(np.median(values[-max(1, values.size // 10) :]))
             yardstick = float(np.fmin(values[0], default))
-            started = max(float(values[0]), end) < self.start_share * default
-            has_shrunk = end < self.share * yardstick and not end >= floor
-            if has_shrunk or started:
-                found.append((end / (default if started else yardstick), name, started and not has_shrunk))
+            if end < self.share * yardstick and not end >= floor:
+                found.append((end / yardstick, name))
         return found
 
-    def _finding(self, run: Run, sizes: Table, small: list[tuple[float, str, bool]]) -> Finding:
-        left, name, started = small[0]
+    def _finding(self, run: Run, sizes: Table, small: list[tuple[float, str]]) -> Finding:
+        left, name = small[0]
         column = sizes.column(name)
         below = np.nan_to_num(column, nan=np.inf) < self.share * column[np.isfinite(column)][0]
-        first = 0 if started else int(sizes.steps[np.argmax(below)])
+        first = int(sizes.steps[np.argmax(below)])
         skill = final_skill(run)
         severity = Severity.WARNING if skill < self.poor_skill else Severity.INFO
-        severity = Severity.CRITICAL if skill < 0.1 and not started else severity
-        since = "from the start" if started else f"since {place(run, first)}"
+        severity = Severity.CRITICAL if skill < 0.1 else severity
         evidence = {
             "since": float(first), "share left": left, "matrices": float(len(small)),
             "of": float(len(sizes.names)),
@@ -116,9 +110,9 @@ class UndersizedWeights:
         return Finding(
             self.code, self.name, severity, confidence(self.share / max(left, 1e-9)),
             first, max(first, run.n_steps - 1),
-            f"The weights of {name} are undersized {since}: {left:.2g} of their usual scale is left at the "
-            f"end, and {len(small)} of {len(sizes.names)} matrices are like it.",
-            evidence, units, _remedy(run, started, decay), parameters=tuple(item for _, item, _ in small),
+            f"The weights of {name} are undersized since {place(run, first)}: {left:.2g} of their usual scale "
+            f"is left at the end, and {len(small)} of {len(sizes.names)} matrices are like it.",
+            evidence, units, _remedy(run, decay), parameters=tuple(item for _, item in small),
         )
 
 
@@ -142,14 +136,9 @@ def decay_equilibrium(run: Run) -> float:
     return math.sqrt(found.peak / (2.0 * decay))
 
 
-def _remedy(run: Run, started: bool, decay: float) -> Remedy:
-    if started or decay <= 0.0:
-        return Remedy(
-            "Initialise the weights for their width.",
-            "for module in model.modules():\n"
-            "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
-            "        torch.nn.init.kaiming_normal_(module.weight, nonlinearity=\"relu\")",
-        )
+def _remedy(run: Run, decay: float) -> Remedy:
+    if decay <= 0.0:
+        return Remedy("Look for a penalty in the loss, or other code, that shrinks the weights.")
     lower = rounded(decay / 100.0, 2)
     return Remedy(
         f"Lower the weight decay from {decay:g} to {lower:g} and leave biases and norms out of it.",

@@ -1,0 +1,125 @@
+"""Weights that start at a scale at which nothing can be learned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.run import Run
+
+from ..outcome import final_skill
+from ..parameter_signals import known_median, matrices, matrix_table, theoretical_rms
+from ..phrases import confidence
+from ..reference import levels, training_curve
+
+
+@dataclass(frozen=True)
+class BadInitialisation:
+    """Reports initial weights whose scale is far from what the width of their layers asks for.
+
+    The scale s is the geometric mean, over the weight matrices, of the first root mean square divided by
+    torch's default one, 1 / sqrt(3 fan-in); He's initialisation has s = 2.4, Xavier's about 1.7. Weights are
+    too large above `large`, too small below `small` (matrices that start at zero, or near it, are left out
+    unless all do). It must have cost something: the run ended with a skill below `poor_skill`, or large
+    weights made the first loss more than `excess` times that of the constant predictor.
+
+    Why it matters: the scale of the signal is multiplied layer by layer. A factor of 5 too large saturates
+    units and gives huge, erratic gradients; a factor of 10 too small leaves neither signal nor gradient.
+
+    When it is wrong: networks that normalise after every layer forgive any scale (they end with skill, so
+    nothing is said); parametrisations that scale inside the forward pass.
+
+    What to try: the initialisation made for the activation, He's for ReLU, Xavier's for tanh; inputs of unit
+    scale.
+
+    Source: He et al. 2015, equation 10; Glorot and Bengio 2010, equation 16; thresholds are ours.
+
+    Example:
+        >>> from traindoctor.run import ParameterInfo, RunInfo, Series
+        >>> steps = np.arange(100)
+        >>> info = RunInfo(baseline=1.0, parameters=(ParameterInfo("fc.weight", (10, 300), "matrix"),))
+        >>> run = Run("r", "r", {"loss/train": Series(steps, np.linspace(9, 8, 100))}, {
+        ...     "weight_rms": {"fc.weight": Series(steps, np.ones(100))}}, info=info)
+        >>> [round(f.evidence["initial scale"]) for f in BadInitialisation().check(run)]
+        [30]
+    """
+
+    code: str = "TD211"
+    name: str = "bad-initialisation"
+    needs: tuple[str, ...] = ("parameters:weight_rms",)
+    large: float = 7.5
+    small: float = 0.15
+    excess: float = 3.0
+    poor_skill: float = 0.5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding.
+
+        Raises:
+            NotAssessable: the first step was not recorded, or it changed the weights too much to tell.
+        """
+        sizes = matrix_table(run, "weight_rms")
+        if int(sizes.steps[0]) > 0:
+            raise NotAssessable("the weights of the first step were not recorded")
+        if _moved_at_once(run):
+            raise NotAssessable("the first step changed the weights by more than half their size")
+        expected = {info.name: theoretical_rms(info) for info in matrices(run)}
+        relative = np.array([sizes.values[0, i] / expected[name] for i, name in enumerate(sizes.names)])
+        known = relative[np.isfinite(relative) & (relative > 1e-4)]
+        if not known.size:
+            return
+        scale = float(np.exp(np.log(known).mean()))
+        skill, first_loss = final_skill(run), _first_loss_excess(run)
+        is_large = scale > self.large
+        has_cost = skill < self.poor_skill or (is_large and first_loss > self.excess)
+        if not (is_large or scale < self.small) or not has_cost:
+            return
+        worst = np.argsort(-np.abs(np.log(np.where(relative > 0.0, relative, 1.0))), kind="stable")
+        yield self._finding(run, scale, first_loss, [sizes.names[int(i)] for i in worst])
+
+    def _finding(self, run: Run, scale: float, first_loss: float, worst: list[str]) -> Finding:
+        is_large = scale > self.large
+        evidence, units = {"initial scale": scale}, {"initial scale": "times 1 / sqrt(3 fan-in)"}
+        tail = ""
+        if math.isfinite(first_loss):
+            evidence["first loss"], units["first loss"] = first_loss, "times B0"
+            tail = f" The first loss was {first_loss:.3g} times that of a constant prediction."
+        severity = Severity.CRITICAL if final_skill(run) < 0.1 else Severity.WARNING
+        margin = scale / self.large if is_large else self.small / scale
+        return Finding(
+            self.code, self.name, severity, confidence(margin), 0, max(0, run.n_steps - 1),
+            f"The weights start too {'large' if is_large else 'small'}: on average at {scale:.3g} times the "
+            f"scale of torch's default initialisation.{tail}",
+            evidence, units,
+            Remedy(
+                "Initialise the weights for their width, and scale the inputs to mean 0 and deviation 1.",
+                "for module in model.modules():\n"
+                "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
+                "        torch.nn.init.kaiming_normal_(module.weight, nonlinearity=\"relu\")",
+            ),
+            parameters=tuple(worst),
+        )
+
+
+def _moved_at_once(run: Run) -> bool:
+    """Whether the very first step changed the matrices by more than half their size."""
+    try:
+        firsts = matrix_table(run, "update_ratio").values[0]
+    except NotAssessable:
+        return False
+    return float(known_median(firsts)) >= 0.5
+
+
+def _first_loss_excess(run: Run) -> float:
+    """First training loss over B0; NaN when either is unknown."""
+    try:
+        known = levels(run)
+        first = float(training_curve(run).values[0])
+    except NotAssessable:
+        return math.nan
+    return first / known.baseline if known.baseline_known and known.baseline > 0.0 else math.nan
