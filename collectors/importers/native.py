@@ -137,11 +137,14 @@ def _run(path: Path, attempts: Sequence[Sequence[ProcessLog]], notes: list[str])
 
 
 def _facts(attempts: Sequence[Sequence[ProcessLog]]) -> dict[str, Any]:
-    """META of the newest attempt over those before; an END frame's `seconds` counts as a fact."""
+    """META of the newest attempt over those before; what END frames know about the whole run goes with it."""
     facts: dict[str, Any] = {}
     for ranks in attempts:
+        end = ranks[0].end or {}
         facts.update(ranks[0].meta)
-        facts.update({key: value for key, value in (ranks[0].end or {}).items() if key == "seconds"})
+        facts.update({key: end[key] for key in ("seconds", "epochs") if key in end})
+        if "overhead" in end and isinstance(facts.get("environment"), dict):
+            facts["environment"] = {**facts["environment"], "overhead": end["overhead"]}
     return facts
 
 

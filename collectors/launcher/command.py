@@ -13,7 +13,7 @@ from typing import NoReturn
 from traindoctor.errors import UsageError
 
 from ..environment import describe_command, describe_git
-from ..run_folder import runs_root
+from ..run_names import runs_root
 from .handover import Handover
 from .identity import shared_run_id
 

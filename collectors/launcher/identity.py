@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..environment import boot_id, process_start
-from ..run_folder import new_run_id
+from ..run_names import new_run_id
 
 
 def shared_run_id(environ: Mapping[str, str], root: Path) -> str:
