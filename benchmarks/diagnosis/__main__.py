@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import torch
 from rich.console import Console
 from rich.progress import track
 
+from .configuration import draw
 from .scoring import Judgement, judge
 from .table import errors as error_lines
 from .table import render
@@ -57,6 +59,23 @@ def score(split: str, draws: int, write: bool) -> None:
 def errors(draws: int) -> None:
     """List each false alarm, missed fault and wrong cause of the tune split."""
     click.echo(error_lines(judgements("tune", draws)))
+
+
+@main.command()
+@DRAWS
+def twins(draws: int) -> None:
+    """Compare the real recorder with the reference recorder on draws of the tune split."""
+    from .twins import differences, record_twice
+
+    torch.set_num_threads(1)
+    for index in range(draws or 11):
+        config = draw("tune", index)
+        found = list(differences(*record_twice(config)))
+        click.echo(
+            f"{index} {config.task} {config.architecture} {config.optimizer}: {len(found)} differences"
+        )
+        for difference in found:
+            click.echo(f"    {difference.name}: {difference.what}")
 
 
 @main.command("all")

@@ -50,7 +50,13 @@ def describe_parameters(model: nn.Module, groups: Sequence[dict[str, Any]]) -> t
     for name, parameter in model.named_parameters():
         owner_name, _, leaf = name.rpartition(".")
         owner = type(model.get_submodule(owner_name)).__name__
-        role = "norm" if owner in _NORMS else "bias" if "bias" in leaf else _ROLES.get(owner, "other")
+        role = (
+            "norm"
+            if owner in _NORMS
+            else "bias"
+            if "bias" in leaf
+            else _ROLES.get(owner, "matrix" if parameter.dim() >= 2 else "other")
+        )
         infos.append(
             ParameterInfo(
                 name,
@@ -69,6 +75,8 @@ def describe_parameters(model: nn.Module, groups: Sequence[dict[str, Any]]) -> t
 @dataclass
 class ReferenceRecorder:
     """Called by the training loop at the moments `traindoctor.names` defines.
+
+    Statistics are of the model's parameters that the optimizer holds, as the real recorder sees them.
 
     Attributes:
         model: the watched model.
@@ -96,6 +104,8 @@ class ReferenceRecorder:
     def __post_init__(self) -> None:
         self._started = self._last_step_end = time.perf_counter()
         self._infos = describe_parameters(self.model, self.optimizer.param_groups)
+        self._held = {p.name: self.model.get_parameter(p.name) for p in self._infos if p.group}
+        self._with_rows = {p.name for p in self._infos if len(p.shape) >= 2 and p.role != "embedding"}
         keys = ("lr", "weight_decay", "momentum", "betas", "alpha", "nesterov", "eps", "initial_lr")
         self._groups = tuple(
             {"label": str(i), **{key: group[key] for key in keys if key in group}}
@@ -112,8 +122,8 @@ class ReferenceRecorder:
 
     def backward_begins(self, loss: Tensor, n_samples: int) -> None:
         """`loss.backward()` is about to run on a batch of `n_samples`."""
-        if not self._losses:
-            stale = any(p.grad is not None and bool(p.grad.count_nonzero()) for p in self.model.parameters())
+        if self.step and not self._losses:
+            stale = any(p.grad is not None and bool(p.grad.count_nonzero()) for p in self._held.values())
             self._log(names.STALE_GRADIENTS, float(stale))
         self._losses.append(float(loss.detach()))
         self._n_samples += n_samples
@@ -125,7 +135,7 @@ class ReferenceRecorder:
     def step_begins(self) -> None:
         """The optimizer is about to step."""
         if self.step < 10 or self.step % self.sample_every == 0:
-            self._before = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+            self._before = {name: p.detach().clone() for name, p in self._held.items()}
 
     def step_ends(self) -> None:
         """The optimizer has stepped; gradients are still there."""
@@ -138,9 +148,10 @@ class ReferenceRecorder:
         used = [
             p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None
         ]
-        self._log(names.GRAD_NORM, _norm_of(used))
+        if used:
+            self._log(names.GRAD_NORM, _norm_of(used))
         if self._before:
-            for name, parameter in self.model.named_parameters():
+            for name, parameter in self._held.items():
                 self._record_parameter(name, parameter, self._before[name])
         now = time.perf_counter()
         self._log(names.STEP_TIME, now - self._last_step_end)
@@ -163,7 +174,7 @@ class ReferenceRecorder:
             values["update_ratio"] = update / norm_before
         if parameter.grad is not None:
             values["grad_norm"] = _norm_of([parameter.grad])
-            if parameter.dim() >= 2:
+            if name in self._with_rows:
                 values |= self._row_shares(name, parameter.grad)
         for quantity, value in values.items():
             self._table.setdefault(quantity, {}).setdefault(name, {})[self.step] = value
@@ -199,7 +210,7 @@ class ReferenceRecorder:
             source="reference recorder",
             seconds=time.perf_counter() - self._started,
             epochs=self.step // steps_per_epoch,
-            batch_size=int(self._points[names.BATCH_SIZE][0]),
+            batch_size=int(self._points[names.BATCH_SIZE][0] / self._points[names.MICRO_BATCHES][0]),
             n_classes=n_classes,
             loss_name=loss_name,
             baseline=baseline,

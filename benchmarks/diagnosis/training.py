@@ -137,6 +137,11 @@ class Training:
             return max(1, self.config.n_steps // 10)
         return math.ceil(n_epochs / 50) * self.steps_per_epoch
 
+    @property
+    def loss_factor(self) -> float:
+        """What the loss is multiplied by before `backward`."""
+        return (-1.0 if self.config.fault.ascent else 1.0) / self.config.accumulation
+
     def _steps(self) -> Iterator[list[tuple[Tensor, ...]]]:
         """The batches of each optimizer step of one epoch."""
         if self.recorder:
@@ -156,8 +161,9 @@ class Training:
         if fault.clear_gradients:
             self.optimizer.zero_grad()
         for x, y in batches:
-            loss = self._loss(self.model(_spoil_batch(x, config, step)), y) / config.accumulation
-            loss = -loss if fault.ascent else loss
+            loss = self._loss(self.model(_spoil_batch(x, config, step)), y)
+            if self.loss_factor != 1:
+                loss = loss * self.loss_factor
             if recorder:
                 recorder.backward_begins(loss, len(x))
             loss.backward()
@@ -193,7 +199,9 @@ class Training:
         """What the reference recorder saw."""
         assert self.recorder is not None
         n_classes = self.data.n_outputs if self.loss_name == "cross_entropy" else 0
-        baseline = constant_loss(self.data.y_train, self.loss_name)
+        # as the real recorder: labels are counted for these losses, when their result alone is trained on
+        known = self.loss_factor == 1 and self.loss_name in ("cross_entropy", "mse_loss")
+        baseline = constant_loss(self.data.y_train, self.loss_name) if known else math.nan
         return self.recorder.run(run_id, self.loss_name, baseline, n_classes, self.steps_per_epoch)
 
 
