@@ -1,4 +1,4 @@
-"""How often the schedule recogniser names the right family and parameters, on traces made by torch's own schedulers.
+"""How often the recogniser names the right schedule, on traces made by torch's own schedulers.
 
 Run with `python benchmarks/recogniser.py [TRACES_PER_FAMILY]`; prints one table row per family.
 """
@@ -212,15 +212,15 @@ def noisy_metric(rng: Random, epochs: int) -> Floats:
 
 
 def plateau(rng: Random) -> TrueTrace:
+    lr, patience = peak(rng), int(rng.integers(1, 8))
+
+    def make(optimizer: torch.optim.Optimizer) -> Any:
+        return torch_lr.ReduceLROnPlateau(optimizer, factor=0.5, patience=patience, eps=0.0)
+
     while True:
-        epochs, patience, lr = int(rng.integers(20, 80)), int(rng.integers(1, 8)), peak(rng)
+        epochs = int(rng.integers(20, 80))
         metric = noisy_metric(rng, epochs)
-        y = rates(
-            lambda o: torch_lr.ReduceLROnPlateau(o, factor=0.5, patience=patience, eps=0.0),
-            lr,
-            epochs,
-            metric,
-        )
+        y = rates(make, lr, epochs, metric)
         if np.unique(y).size >= 3:
             break
     trace = per_epoch("reduce-on-plateau", {"lr": lr, "factor": 0.5, "patience": patience}, y, rng)

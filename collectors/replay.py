@@ -16,8 +16,8 @@ def replay_lr(code: str, optimizer_name: str, group_lrs: Sequence[float], n_step
     """Learning rate of every param group at every step, as torch makes it.
 
     Args:
-        code: code made by `traindoctor.analyzer.schedule`, which reads `optimizer` and may leave a `scheduler`.
-            It is executed: never pass text that came out of a log.
+        code: code made by `traindoctor.analyzer.schedule`, which reads `optimizer` and may leave a
+            `scheduler`. It is executed: never pass text that came out of a log.
         optimizer_name: class name in `torch.optim`; any other name is replayed with SGD, the LR is the same.
         group_lrs: shape (n_groups,), LR that each param group is built with.
         n_steps: optimizer steps to take.

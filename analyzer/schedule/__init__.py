@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .prescription import prescribe
-from .recognition import Metric, recognise, recognise_trace
+from .recognition import recognise, recognise_trace
+from .staircases import Metric
 
 __all__ = ["Metric", "prescribe", "recognise", "recognise_trace"]

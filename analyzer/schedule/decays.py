@@ -1,4 +1,4 @@
-"""Fits of smooth decays to a trace: linear, exponential, polynomial, cosine, inverse square root, 1 - sqrt."""
+"""Fits of smooth decays: linear, exponential, polynomial, cosine, inverse square root, 1 - sqrt."""
 
 from __future__ import annotations
 
@@ -33,11 +33,19 @@ def tail_start(values: Floats) -> int:
     return int(different[-1]) + 1 if different.size else 0
 
 
-def line(x: Floats, y: Floats) -> tuple[float, float]:
-    """Least-squares slope and intercept of y over x."""
-    centre = x - x.mean()
-    slope = float(centre @ (y - y.mean())) / max(float(centre @ centre), 1e-300)
-    return slope, float(y.mean() - slope * x.mean())
+def line(x: Floats, y: Floats, weight: Floats | None = None) -> tuple[float, float]:
+    """Least-squares slope and intercept of y over x; `weight` is the inverse variance of each y."""
+    w = np.ones_like(y) if weight is None else weight
+    total = float(w.sum())
+    x_mean, y_mean = float(w @ x) / total, float(w @ y) / total
+    centre = x - x_mean
+    slope = float((w * centre) @ (y - y_mean)) / max(float((w * centre) @ centre), 1e-300)
+    return slope, y_mean - slope * x_mean
+
+
+def relative_weight(y: Floats) -> Floats:
+    """Inverse variance of values that a log rounded to a number of significant digits."""
+    return 1.0 / (1e-3 * float(np.abs(y).max()) + np.abs(y)) ** 2
 
 
 def linear(trace: Trace) -> Iterator[Parameters]:
@@ -51,7 +59,8 @@ def linear(trace: Trace) -> Iterator[Parameters]:
         return
     if tail < y.size - 1:
         total = round((float(y[-1]) - start) / slope)
-        if total >= 1:
+        # rising to a flat stretch is a warm-up, not a schedule of its own
+        if total >= 1 and slope < 0:
             yield from _line_parameters(start, float(y[-1]), total)
         return
     slope, start = line(u, y)
@@ -100,38 +109,31 @@ def polynomial(trace: Trace) -> Iterator[Parameters]:
         return
     if tail < trace.values.size - 1:
         end = float(trace.values[-1])
-        horizons = [int(trace.ticks[tail])]
+        horizons = trace.between(tail - 1, tail)
     else:
         end = 0.0
         horizons = [trace.length, trace.length - 1, trace.length + 1]
     for total in horizons:
         yield from _power_fit(trace, float(total), end)
     if tail == trace.values.size - 1:
-        best = _best_horizon(trace, lambda total: _power_residual(trace, total, end))
+        best = _best_horizon(trace, lambda total: _power_line(trace, total, end)[2])
         yield from _power_fit(trace, best, end)
 
 
-def _power_points(trace: Trace, total: float, end: float) -> tuple[Floats, Floats]:
-    use = (trace.ticks > 0) & (trace.ticks < total) & (trace.values - end > 1e-6 * trace.peak)
-    left = np.log1p(-trace.ticks[use] / total)
-    return left, np.log((trace.values[use] - end) / max(float(trace.values[0]) - end, 1e-300))
-
-
-def _power_residual(trace: Trace, total: float, end: float) -> float:
-    x, y = _power_points(trace, total, end)
-    if x.size < 2:
-        return float("inf")
-    power = float(x @ y) / max(float(x @ x), 1e-300)
-    return float(np.mean((y - power * x) ** 2))
+def _power_line(trace: Trace, total: float, end: float) -> tuple[float, float, float]:
+    """(power, LR at tick 0, mean squared residual) of log(LR - end) over log(1 - tick / total)."""
+    use = (trace.ticks < total) & (trace.values - end > 1e-6 * trace.peak)
+    if np.count_nonzero(use) < 3:
+        return 0.0, 0.0, float("inf")
+    x, y = np.log1p(-trace.ticks[use] / total), np.log(trace.values[use] - end)
+    power, start = line(x, y)
+    return power, float(np.exp(start)) + end, float(np.mean((y - start - power * x) ** 2))
 
 
 def _power_fit(trace: Trace, total: float, end: float) -> Iterator[Parameters]:
-    x, y = _power_points(trace, total, end)
-    if x.size < 2:
-        return
-    power = float(x @ y) / max(float(x @ x), 1e-300)
-    if power > 0:
-        found: Parameters = {"lr": float(trace.values[0]), "total_iters": _whole(total), "power": power}
+    power, lr, residual = _power_line(trace, total, end)
+    if power > 0 and np.isfinite(residual):
+        found: Parameters = {"lr": lr, "total_iters": _whole(total), "power": power}
         yield {**found, "lr_end": end} if end > 0 else found
 
 
@@ -147,7 +149,7 @@ def cosine(trace: Trace) -> Iterator[Parameters]:
     tail = tail_start(y)
     if 2 < tail < y.size - 1:
         end = float(u[tail])
-        horizons = [end, end - 1, end + 1, *_turn_horizons(trace)]
+        horizons = [end, end - 1, end + 1, *map(float, trace.between(tail - 1, tail)), *_turn_horizons(trace)]
     else:
         horizons = [*_turn_horizons(trace), trace.length, trace.length - 1, trace.length + 1]
     for hold in (False, True) if tail < y.size - 1 else (False,):
@@ -164,13 +166,14 @@ def _turn_horizons(trace: Trace) -> list[float]:
     rises = np.flatnonzero(np.diff(trace.values) > CHANGE * trace.peak)
     if not rises.size:
         return []
-    turn = float(trace.ticks[rises[0]])
-    return [turn, turn + 1, turn - 1]
+    first = int(rises[0])
+    around = trace.between(first - 1, min(first + 1, trace.ticks.size - 1))
+    return [float(trace.ticks[first]), *map(float, around), float(trace.ticks[first]) - 1]
 
 
 def _cosine_levels(progress: Floats, y: Floats) -> tuple[float, float]:
     """Best (high, low) of a half cosine over `progress`."""
-    amplitude, centre = line(np.cos(np.pi * progress), y)
+    amplitude, centre = line(np.cos(np.pi * progress), y, relative_weight(y))
     return centre + amplitude, centre - amplitude
 
 
@@ -190,7 +193,7 @@ def _cosine_fit(u: Floats, y: Floats, total: float, hold: bool) -> Iterator[Para
 
 
 def _best_horizon(trace: Trace, residual: Callable[[float], float]) -> float:
-    """The horizon beyond the end of the trace with the smallest residual: coarse grid, then golden section."""
+    """The horizon beyond the trace with the smallest residual: coarse grid, then golden section."""
     grid = np.geomspace(max(trace.length - 1.0, 2.0), 50.0 * trace.length, 80)
     errors = [residual(float(total)) for total in grid]
     best = int(np.argmin(errors))
@@ -224,9 +227,9 @@ def inverse_sqrt(trace: Trace) -> Iterator[Parameters]:
         yield {"lr": float(y[0] / np.sqrt(start)), "shift": start / slope}
 
 
-def one_minus_sqrt(trace: Trace) -> Iterator[tuple[int, float]]:
+def one_minus_sqrt(trace: Trace, peak: float) -> Iterator[tuple[int, float]]:
     """(horizon, final factor) of a decay as 1 - sqrt(progress): (1 - LR/peak)² is a straight line."""
-    y = trace.values / max(float(trace.values[0]), 1e-300)
+    y = trace.values / peak
     tail = tail_start(y)
     if tail < 3:
         return

@@ -1,4 +1,4 @@
-"""What a log says about its learning rate: horizon, shape of the LR, update ratio, and the LR they hint at."""
+"""What a log says about its learning rate: horizon, shape, update ratio, and the LR they hint at."""
 
 from __future__ import annotations
 
@@ -57,17 +57,22 @@ class LrFacts:
 
     @property
     def rises_late(self) -> bool:
-        """Whether the LR climbs by more than 5 % of the peak, from any low to a later high, after 30 % of the horizon."""
+        """Whether the LR climbs by more than 5 % of the peak after 30 % of the horizon."""
         late = self.lr[int(0.3 * self.lr.size) :]
         return bool(np.max(late - np.minimum.accumulate(late)) > 0.05 * self.peak)
 
     @property
-    def is_sane(self) -> bool:
-        """Whether the shape needs no change: it ends low, is neither spent early nor flat, and does not rise again.
+    def ends_low(self) -> bool:
+        """Whether the LR ends at 12 % of its peak or less and does not rise again late."""
+        return self.final_share <= 0.12 and not self.rises_late
 
-        Source: Ours; the bounds kept 92-96 % of good controls in the policy benchmark.
+    @property
+    def is_sane(self) -> bool:
+        """Whether the shape needs no change: it ends low and is neither spent early nor flat.
+
+        Source: Ours; with these bounds 92-96 % of good controls were kept in the policy benchmark.
         """
-        return self.final_share <= 0.12 and 0.25 <= self.mean_share <= 0.85 and not self.rises_late
+        return self.ends_low and 0.25 <= self.mean_share <= 0.85
 
 
 def lr_facts(run: Run, schedule: Schedule) -> LrFacts | None:
@@ -119,8 +124,8 @@ def schedule_length(schedule: Schedule) -> int:
 def global_update_ratio(run: Run) -> Series | None:
     """Update norm over weight norm of all parameters together, at the steps where both were sampled for all.
 
-    sqrt(Σ update²) / sqrt(Σ weight²), dimensionless; None when one of the two was not recorded. The weight norm
-    is the one after the step, which differs from the one before by less than the ratio itself.
+    sqrt(Σ update²) / sqrt(Σ weight²), dimensionless; None when one of the two was not recorded. The weight
+    norm is the one after the step, which differs from the one before by less than the ratio itself.
     """
     updates, weights = run.parameter("update_norm"), run.parameter("weight_norm")
     names = [name for name in updates if name in weights and len(updates[name])]
@@ -146,7 +151,7 @@ def _at_exactly(series: Series, steps: np.ndarray[tuple[int], np.dtype[np.int64]
 
 
 def hot_update_ratio(run: Run, facts: LrFacts) -> tuple[float, int]:
-    """Median global update ratio while the LR was at least half its peak, after the first 2 %; and the sample count."""
+    """Median global update ratio at half the peak LR or more, after the first 2 %; and its sample count."""
     ratio = global_update_ratio(run)
     if ratio is None:
         return math.nan, 0
@@ -157,7 +162,10 @@ def hot_update_ratio(run: Run, facts: LrFacts) -> tuple[float, int]:
 
 
 def target_update_ratio(horizon: int) -> float:
-    """Update ratio of well-tuned runs of that many steps: 0.2 / sqrt(T). Source: Ours, measured on 13 tasks."""
+    """Update ratio of well-tuned runs of that many steps: 0.2 / sqrt(T).
+
+    Source: Ours, measured on 13 tasks of 300 to 4000 steps.
+    """
     return 0.2 / math.sqrt(horizon)
 
 

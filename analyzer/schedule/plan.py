@@ -17,7 +17,7 @@ from .shapes import lr_values, scaled
 from .torch_code import cooldown_code, linear_to_zero_code, new_rate_lines, removal, schedule_code
 
 Replay = Callable[[str, str, Sequence[float], int], Floats]
-"""(code, optimizer name, LR per group, steps) -> LRs, shape (steps, groups); see `traindoctor.collectors.replay`."""
+"""(code, optimizer name, LR per group, steps) -> LRs of shape (steps, groups)."""
 
 TOLERANCE = 1e-12
 """Largest accepted |replayed - planned| LR, relative to the peak."""
@@ -92,7 +92,7 @@ def cooldown(facts: LrFacts, present: Schedule) -> Plan:
 
 
 def same_schedule(run: Run, facts: LrFacts, present: Schedule, factor: float) -> Plan | None:
-    """The present schedule at another LR; None when it cannot be rebuilt for all groups from its parameters."""
+    """The present schedule at another LR; None when its parameters do not rebuild it for all groups."""
     p = present.parameters
     is_relative = present.family in RELATIVE_FAMILIES and not p.get("lr_end")
     is_relative |= present.family in ("cosine", "cosine-warm-restarts") and not p.get("eta_min")
@@ -121,7 +121,7 @@ def same_schedule(run: Run, facts: LrFacts, present: Schedule, factor: float) ->
 
 
 def replay_error(plan: Plan, optimizer: str, group_lrs: Sequence[float], replay: Replay) -> float:
-    """Largest |replayed - planned| LR over all groups, relative to the peak; NaN when torch is not installed."""
+    """Largest |replayed - planned| LR over all groups, relative to the peak; NaN without torch."""
     try:
         made = replay(plan.schedule.code, optimizer, group_lrs, plan.ticks.size)
     except MissingDependencyError:
@@ -132,7 +132,7 @@ def replay_error(plan: Plan, optimizer: str, group_lrs: Sequence[float], replay:
 
 
 def _scaled_peaks(peaks: Sequence[float], factor: float) -> tuple[float, ...]:
-    """Every peak times one factor, chosen so that the first has two significant digits; unchanged for factor 1."""
+    """Every peak times one factor that gives the first two significant digits; unchanged for factor 1."""
     if factor == 1.0:
         return tuple(peaks)
     first = float(f"{peaks[0] * factor:.1e}")

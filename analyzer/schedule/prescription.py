@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from traindoctor.finding import Action, Finding, Prescription, Schedule
 from traindoctor.run import Run
@@ -36,21 +35,22 @@ CONFIDENCE = {
     "cooldown": 0.8,
     "keep": 0.6,
 }
-"""Measured shares. Source: Ours: log-only policy on 13 tasks x 13 faults (win 67 % gated at x3.2, 80 % ungated; LR
-within x3.2 of the best in 56-67 %), cooldown of constant-LR runs (80-100 % improved); the lower end where a range."""
+"""Measured shares, the lower end of a range. Source: Ours: on 13 tasks x 13 faults the log-only policy won 67 %
+gated at x3.2 and 80 % ungated; its LR was within x3.2 of the best in 56-67 %; cooldown helped in 80-100 %."""
 
 
 def prescribe(
     run: Run, schedule: Schedule, findings: Sequence[Finding], replay: Replay | None = None
 ) -> Prescription:
-    """What to do about the learning rate, from the log alone: a hint, never more than likely. Never raises.
+    """What to do about the learning rate, from the log alone: a hint, never more than likely.
 
     Args:
         run: the run.
         schedule: as `recognise(run)` gave it.
         findings: what the detectors found.
-        replay: runs generated code on a real torch optimizer; code whose LR differs from the plan is withheld.
-            None where torch is not installed: the code is then shown with a sentence that says so.
+        replay: runs generated code on a real torch optimizer; code that gives another LR than
+            planned is withheld. None where torch is not installed: the code is then shown with a sentence
+            that says so.
 
     Source: Ours: update ratio at its measured target 0.2/sqrt(T), gates at x3.2 and x5.6.
     """
@@ -73,8 +73,8 @@ def prescribe(
         return Prescription(
             "cannot-tell", why=wording.no_update_ratio(samples), evidence=evidence, units=_units(evidence)
         )
-    seen = replace(seen, overfits=seen.overfits or rises_at_end(run))
-    factor = lr_factor(ratio, facts.horizon) * (10**-0.25 if seen.overfits else 1.0)
+    prefers_low = seen.overfits or rises_at_end(run)
+    factor = lr_factor(ratio, facts.horizon) * (10**-0.25 if prefers_low else 1.0)
     evidence |= {
         "update_ratio": ratio,
         "update_ratio_target": target_update_ratio(facts.horizon),
@@ -127,7 +127,7 @@ def _weighed(
 ) -> Prescription:
     """The decision for a run that did not diverge."""
     off, factor = evidence["decades_off"], evidence["lr_factor"]
-    is_sane = facts.is_sane and not seen.bad_schedule
+    is_sane = (facts.ends_low if seen.is_healthy else facts.is_sane) and not seen.bad_schedule
     if seen.lr_too_low and factor <= 1.0:
         return Prescription(
             "cannot-tell", why=wording.CONTRADICTION, evidence=evidence, units=_units(evidence)
@@ -138,10 +138,8 @@ def _weighed(
         return _changed(run, schedule, facts, seen, evidence, "change" if off >= CHANGE else "try", replay)
     if is_sane:
         return _kept(schedule, facts, evidence, wording.kept(evidence, off >= TRY))
-    if schedule.family == "constant":
-        plan, action = cooldown(facts, schedule), "cooldown"
-    else:
-        plan, action = linear_to_zero(run, facts, schedule, 1.0), "change-schedule"
+    action: Action = "cooldown" if schedule.family == "constant" else "change-schedule"
+    plan = cooldown(facts, schedule) if action == "cooldown" else linear_to_zero(run, facts, schedule, 1.0)
     why = wording.reshaped(action, facts, evidence, off >= TRY)
     return _planned(run, facts, plan, action, CONFIDENCE[action], why, evidence, replay)
 
@@ -171,9 +169,8 @@ def _changed(
     factor = evidence["lr_factor"]
     is_sane = facts.is_sane and not seen.bad_schedule and facts.horizon == facts.recorded
     same = same_schedule(run, facts, schedule, factor) if is_sane else None
-    plan, action = (
-        (same, "change-lr") if same else (linear_to_zero(run, facts, schedule, factor), "change-both")
-    )
+    plan = same or linear_to_zero(run, facts, schedule, factor)
+    action: Action = "change-lr" if same else "change-both"
     confidence = min(CONFIDENCE[strength], 0.67 if seen.overfits else 1.0)
     why = wording.changed(strength, facts, evidence, seen.overfits, same is not None)
     return _planned(run, facts, plan, action, confidence, why, evidence, replay)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,18 @@ from traindoctor.finding import Schedule
 from traindoctor.names import ACCURACY_VALIDATION, EPOCH, LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Floats, Ints, Run
 
-from . import decays, staircases, waves
+from .candidates import candidates
 from .shapes import lr_values
-from .staircases import Metric
+from .staircases import Metric, staircase
 from .tidying import tidied
 from .torch_code import schedule_code
 from .trace import Trace, cleaned, coarse_trace, epoch_trace, step_trace, thinned
 
 LEVELS = ((1e-6, 2e-6), (1e-6, 2e-3), (1e-3, 2e-3), (1e-2, 2e-3))
-"""(floor as a share of the peak LR, accepted deviation), the strictest first. Source: Ours, `benchmarks/recogniser.py`."""
+"""(floor as a share of the peak LR, accepted deviation), the strictest first. Source: Ours."""
+
+NEIGHBOURS = 40
+"""Candidates still looked at after the first that fits to float32 precision but not exactly."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Fit:
 def recognise(run: Run) -> Schedule:
     """The schedule in the LR trace of the run's first param group; never raises.
 
-    `unknown` when no LR was recorded. With several groups, `parameters["other_groups"]` says for each whether it
-    follows the first in proportion (`proportional`) or not (`differs`).
+    `unknown` when no LR was recorded. With several groups, `parameters["other_groups"]` says for each whether
+    it follows the first in proportion (`proportional`) or not (`differs`).
     """
     rates = run.learning_rates()
     if not rates:
@@ -138,19 +141,30 @@ def _relation(first: Floats, other: Floats) -> str:
 def _best(trace: Trace, steps: Ints, lr: Floats, metrics: Sequence[Metric], scheduler: str) -> Schedule:
     sample = thinned(trace)
     fits: list[Fit] = []
-    for family, parameters in _candidates(sample, trace, steps, lr, metrics, scheduler):
+    exact: Fit | None = None
+    patience = NEIGHBOURS
+    for family, parameters in candidates(sample, trace, steps, lr, metrics, scheduler):
         fit = _scored(family, parameters, sample)
-        if fit.errors[0] < LEVELS[0][1] and _scored(family, parameters, trace).errors[0] < LEVELS[0][1]:
-            return _finished(fit, sample, trace, 0)
         fits.append(fit)
+        is_better = exact is None or (fit.family == exact.family and fit.errors[0] < 0.1 * exact.errors[0])
+        if fit.errors[0] < LEVELS[0][1] and is_better and _holds(fit, trace, 0):
+            exact = fit
+        # a neighbouring candidate (the warm-up one step longer) may fit a long trace better still
+        patience -= exact is not None
+        if exact is not None and (exact.errors[0] < 1e-9 or patience < 0):
+            return _finished(exact, sample, trace, 0)
+    if exact is not None:
+        return _finished(exact, sample, trace, 0)
     for level, (_, accepted) in enumerate(LEVELS):
         for fit in fits:
-            if (
-                fit.errors[level] < accepted
-                and _scored(fit.family, fit.parameters, trace).errors[level] < accepted
-            ):
+            if fit.errors[level] < accepted and _holds(fit, trace, level):
                 return _finished(fit, sample, trace, level)
     return _custom(fits, trace)
+
+
+def _holds(fit: Fit, trace: Trace, level: int) -> bool:
+    """Whether a candidate fits the whole trace, not only the thinned one."""
+    return _scored(fit.family, fit.parameters, trace).errors[level] < LEVELS[level][1]
 
 
 def _finished(fit: Fit, sample: Trace, trace: Trace, level: int) -> Schedule:
@@ -162,11 +176,7 @@ def _finished(fit: Fit, sample: Trace, trace: Trace, level: int) -> Schedule:
 
 
 def _custom(fits: Sequence[Fit], trace: Trace) -> Schedule:
-    parameters: dict[str, Any] = {
-        **next(staircases.staircase(trace), {}),
-        "unit": trace.unit,
-        "every": trace.every,
-    }
+    parameters: dict[str, Any] = {**next(staircase(trace), {}), "unit": trace.unit, "every": trace.every}
     close = [fit for fit in fits if np.isfinite(fit.errors[-1])]
     if close:
         nearest = min(close, key=lambda fit: fit.errors[-1])
@@ -195,103 +205,3 @@ def _scored(family: str, parameters: Mapping[str, Any], trace: Trace) -> Fit:
     size = np.abs(trace.values)
     errors = [float(np.max(off / (floor * trace.peak + size))) for floor, _ in LEVELS]
     return Fit(family, dict(parameters), tuple(e if np.isfinite(e) else float("inf") for e in errors))
-
-
-def _candidates(
-    sample: Trace, trace: Trace, steps: Ints, lr: Floats, metrics: Sequence[Metric], scheduler: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Candidates in order of simplicity; `sample` is the thinned `trace`."""
-    plateau = [("reduce-on-plateau", p) for p in staircases.plateau(trace, int(steps[0]), steps, lr, metrics)]
-    if scheduler == "ReduceLROnPlateau":
-        yield from plateau
-    for found in staircases.step(trace):
-        yield "step", found
-    yield from _falling(sample, trace)
-    for found in waves.warm_restarts(sample):
-        yield "cosine-warm-restarts", found
-    for found in waves.one_cycle(sample):
-        yield "one-cycle", found
-    yield from _warmed_up(sample, trace)
-    for found in waves.cyclic(sample):
-        yield "cyclic", found
-    if scheduler in ("", "ReduceLROnPlateau"):
-        yield from plateau
-    for found in staircases.multistep(trace):
-        yield "multistep", found
-
-
-def _falling(sample: Trace, trace: Trace) -> Iterator[tuple[str, dict[str, Any]]]:
-    for family, fits in (
-        ("exponential", decays.exponential),
-        ("linear", decays.linear),
-        ("cosine", decays.cosine),
-        ("inverse-sqrt", decays.inverse_sqrt),
-        ("polynomial", decays.polynomial),
-    ):
-        for found in fits(sample):
-            yield family, found
-    yield from _wsd(sample)
-
-
-def _wsd(trace: Trace) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A long flat top at the start, then a linear, cosine or 1 - sqrt decay."""
-    first, last = waves.peak_run(trace.values)
-    stable = int(trace.ticks[last])
-    if first != 0 or stable < 2 or trace.ticks.size - last < 4:
-        return
-    body = trace.part(last)
-    peak = float(trace.values[0])
-    common = {"lr": peak, "stable_steps": stable}
-    for found in decays.linear(body):
-        yield (
-            "wsd",
-            {
-                **common,
-                "decay_steps": found["total_iters"],
-                "decay": "linear",
-                "final_factor": found["end_factor"] / found["start_factor"],
-            },
-        )
-    for found in decays.cosine(body):
-        yield (
-            "wsd",
-            {
-                **common,
-                "decay_steps": found["T_max"],
-                "decay": "cosine",
-                "final_factor": max(0.0, found["eta_min"]) / found["lr"],
-            },
-        )
-    for horizon, final in decays.one_minus_sqrt(body):
-        yield "wsd", {**common, "decay_steps": horizon, "decay": "1-sqrt", "final_factor": final}
-
-
-def _warmed_up(sample: Trace, trace: Trace) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A linear rise to the peak, then any family that starts there."""
-    first, last = waves.peak_run(sample.values)
-    if first == 0:
-        return
-    peak = float(sample.values[first])
-    rise = int(sample.ticks[first])
-    warmup = {"warmup_start_factor": float(sample.values[0]) / peak, "warmup_total_iters": rise}
-    if last == sample.values.size - 1:
-        yield "constant", {"lr": peak, "warmup_steps": rise, **warmup}
-    for begin in dict.fromkeys([first, first + 1, last]):
-        if begin > last or begin >= sample.values.size - 2:
-            continue
-        start = {"warmup_steps": int(sample.ticks[begin]), **warmup}
-        whole = int(np.searchsorted(trace.ticks, sample.ticks[begin]))
-        body = trace.part(whole)
-        for family, found in _bodies(sample.part(begin), body):
-            # the warm-up ends at the body's LR, so both share one number
-            yield family, {**found, **start}
-
-
-def _bodies(sample: Trace, trace: Trace) -> Iterator[tuple[str, dict[str, Any]]]:
-    for found in staircases.step(trace):
-        yield "step", found
-    yield from _falling(sample, trace)
-    for found in waves.warm_restarts(sample):
-        yield "cosine-warm-restarts", found
-    for found in staircases.multistep(trace):
-        yield "multistep", found

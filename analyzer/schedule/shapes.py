@@ -18,12 +18,13 @@ LR_KEYS = ("lr", "max_lr", "base_lr", "eta_min", "min_lr", "lr_end")
 def lr_values(family: str, parameters: Parameters, ticks: Ints | Floats) -> Floats:
     """Learning rate at `ticks` (shape (n,), calls of `scheduler.step()` made so far).
 
-    Warm-up is the one of `LinearLR`: from `warmup_start_factor` to 1 over `warmup_total_iters` ticks; the family's
-    own formula begins at tick `warmup_steps`.
+    Warm-up is the one of `LinearLR`: from `warmup_start_factor` to 1 over `warmup_total_iters` ticks; the
+    family's own formula begins at tick `warmup_steps`.
 
     Raises:
         KeyError: the family has no closed form (`custom`, `unknown`), or a parameter is missing.
-        Source: the formulas in the docstrings of torch.optim.lr_scheduler.
+
+    Source: the formulas in the docstrings of torch.optim.lr_scheduler.
     """
     t = np.asarray(ticks, dtype=np.float64)
     warmup = float(parameters.get("warmup_steps", 0))
@@ -42,8 +43,6 @@ def scaled(parameters: Parameters, factor: float) -> dict[str, Any]:
     for key in LR_KEYS:
         if key in out:
             out[key] = out[key] * factor
-    if "levels" in out:
-        out["levels"] = [level * factor for level in out["levels"]]
     return out
 
 
@@ -52,7 +51,8 @@ def _constant(p: Parameters, t: Floats) -> Floats:
 
 
 def _step(p: Parameters, t: Floats) -> Floats:
-    return float(p["lr"]) * np.power(float(p["gamma"]), np.floor(t / p["step_size"]))
+    levels: Floats = np.power(float(p["gamma"]), np.floor(t / p["step_size"]))
+    return float(p["lr"]) * levels
 
 
 def _multistep(p: Parameters, t: Floats) -> Floats:
@@ -64,11 +64,6 @@ def _plateau(p: Parameters, t: Floats) -> Floats:
     reduced = np.searchsorted(np.asarray(p["reductions"], dtype=np.float64), t, side="right")
     falling = float(p["lr"]) * np.power(float(p["factor"]), reduced)
     return np.maximum(falling, min(float(p["min_lr"]), float(p["lr"])))
-
-
-def _staircase(p: Parameters, t: Floats) -> Floats:
-    levels = np.asarray(p["levels"], dtype=np.float64)
-    return levels[np.searchsorted(np.asarray(p["milestones"], dtype=np.float64), t, side="right")]
 
 
 def _exponential(p: Parameters, t: Floats) -> Floats:
@@ -104,7 +99,8 @@ def restart_progress(t: Floats, t_0: float, t_mult: float) -> Floats:
         return np.mod(t, t_0) / t_0
     cycle = np.floor(np.log(t / t_0 * (t_mult - 1) + 1) / np.log(t_mult) + 1e-9)
     begun = t_0 * (np.power(t_mult, cycle) - 1) / (t_mult - 1)
-    return (t - begun) / (t_0 * np.power(t_mult, cycle))
+    progress: Floats = (t - begun) / (t_0 * np.power(t_mult, cycle))
+    return progress
 
 
 def _restarts(p: Parameters, t: Floats) -> Floats:
@@ -152,7 +148,8 @@ def _one_cycle(p: Parameters, t: Floats) -> Floats:
     )
     top = float(p["max_lr"])
     low = top / float(p["div_factor"])
-    return low * basis[0] + top * basis[1] + low / float(p["final_div_factor"]) * basis[2]
+    lr: Floats = low * basis[0] + top * basis[1] + low / float(p["final_div_factor"]) * basis[2]
+    return lr
 
 
 def _inverse_sqrt(p: Parameters, t: Floats) -> Floats:
@@ -179,7 +176,6 @@ SHAPES: Mapping[str, Callable[[Parameters, Floats], Floats]] = {
     "step": _step,
     "multistep": _multistep,
     "reduce-on-plateau": _plateau,
-    "staircase": _staircase,
     "exponential": _exponential,
     "linear": _linear,
     "polynomial": _polynomial,

@@ -34,7 +34,7 @@ class Signs:
 
     Attributes:
         first: a finding that has to be fixed before any LR advice makes sense.
-        diverged: the LR was too high: divergence, non-finite values after training began, or the detector says so.
+        diverged: the LR was too high: divergence, non-finite values after training began, or a detector.
         lr_too_low: the detector says so.
         bad_schedule: the schedule itself is at fault.
         overfits: overfitting in one of its forms.

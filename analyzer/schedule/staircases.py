@@ -1,4 +1,4 @@
-"""Fits of schedules that jump and stay: StepLR, MultiStepLR, ReduceLROnPlateau by exact replay, any other staircase."""
+"""Fits of schedules that jump and stay: StepLR, MultiStepLR, ReduceLROnPlateau by exact replay."""
 
 from __future__ import annotations
 
@@ -39,19 +39,32 @@ class Metric:
     mode: str = "min"
 
 
+def is_staircase(trace: Trace) -> bool:
+    """Whether the LR jumps a few times and stays in between."""
+    changes = change_points(trace.values)
+    return 1 <= changes.size <= MAX_STAIRS and bool(np.all(np.diff(changes) > 1)) and trace.values.size > 2
+
+
 def step(trace: Trace) -> Iterator[Parameters]:
     """`StepLR`: equal ratios, equal gaps (the first counted from tick 0), and no longer wait at the end."""
     changes = change_points(trace.values)
     if not 1 <= changes.size <= trace.values.size // 2:
         return
-    at = trace.ticks[changes]
-    size = int(at[0])
-    gaps = np.diff(np.concatenate([[0], at]))
-    if size < 2 or trace.length - int(at[-1]) > size or bool(np.any(gaps != size)):
+    # change k happened after the record before it, up to the record that shows it
+    k = np.arange(1, changes.size + 1)
+    low = int(np.max(np.floor(trace.ticks[changes - 1] / k))) + 1
+    high = int(np.min(trace.ticks[changes] // k))
+    if low > high or high < 2 or trace.length - int(trace.ticks[changes[-1]]) > high:
         return
+    size = max(range(max(low, 2), high + 1), key=trailing_zeros, default=0)
     gamma = _common_ratio(trace.values, changes)
-    if gamma:
+    if gamma and size:
         yield {"lr": float(trace.values[0]), "step_size": size, "gamma": gamma}
+
+
+def trailing_zeros(count: int) -> int:
+    """How round a positive number is in base ten."""
+    return len(str(count)) - len(str(count).rstrip("0"))
 
 
 def multistep(trace: Trace) -> Iterator[Parameters]:
@@ -66,7 +79,7 @@ def multistep(trace: Trace) -> Iterator[Parameters]:
 
 
 def _common_ratio(values: Floats, changes: Ints) -> float:
-    """Median ratio of neighbouring levels; 0 when there is none or the jumps are too small to be deliberate."""
+    """Median ratio of neighbouring levels; 0 where jumps are too small to be deliberate."""
     before, after = values[changes - 1], values[changes]
     if bool(np.any(before <= 0)) or bool(np.any(after <= 0)):
         return 0.0
@@ -88,14 +101,11 @@ def staircase(trace: Trace) -> Iterator[Parameters]:
         }
 
 
-def plateau(
-    trace: Trace, first_step: int, steps: Ints, lr: Floats, metrics: Sequence[Metric]
-) -> Iterator[Parameters]:
+def plateau(trace: Trace, steps: Ints, lr: Floats, metrics: Sequence[Metric]) -> Iterator[Parameters]:
     """`ReduceLROnPlateau`, if replaying it on a recorded metric gives exactly the recorded reductions.
 
     Args:
         trace: the trace on its clock, for the positions of the reductions.
-        first_step: optimizer step of tick 0.
         steps: shape (n,), increasing optimizer steps of `lr`.
         lr: shape (n,).
         metrics: candidates, the most likely first.
@@ -105,9 +115,9 @@ def plateau(
     if not 1 <= changes.size <= MAX_STAIRS or bool(np.any(levels <= 0)) or bool(np.any(np.diff(levels) > 0)):
         return
     ratios = levels[1:] / levels[:-1]
-    factor = float(ratios[0])
-    is_clipped = ratios.size > 1 and ratios[-1] > factor * (1 + 1e-6)
-    if bool(np.any(np.abs(ratios[: -1 if is_clipped else None] - factor) > 1e-5 * factor)):
+    factor = float(np.median(ratios[: max(1, ratios.size - 1)]))
+    is_clipped = ratios.size > 1 and ratios[-1] > factor * 1.002
+    if bool(np.any(np.abs(ratios[: -1 if is_clipped else None] - factor) > 2e-3 * factor)):
         return
     for metric in metrics:
         found = _replayed(metric, steps, changes, is_clipped)
@@ -122,7 +132,7 @@ def plateau(
 
 
 def _replayed(metric: Metric, steps: Ints, changes: Ints, is_clipped: bool) -> Parameters | None:
-    """The settings that reduce right after the evaluations that the trace says, torch's defaults preferred."""
+    """The settings that reduce after exactly these evaluations, torch's defaults preferred."""
     finite = np.isfinite(metric.values)
     at, values = metric.steps[finite], metric.values[finite].tolist()
     # evaluation k decides the LR of the steps in (at[k], at[k+1]]
@@ -160,7 +170,7 @@ def _reductions_match(
 ) -> bool:
     """Whether `ReduceLROnPlateau` fed with `values` reduces exactly after the evaluations `wanted`.
 
-    At its minimum LR the scheduler keeps "reducing" without effect: then extra reductions at the end are allowed.
+    At its minimum LR the scheduler keeps "reducing" without effect: extra reductions at the end are allowed.
     """
     best = float("inf") if mode == "min" else float("-inf")
     bad = cool = hits = 0

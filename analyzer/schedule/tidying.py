@@ -10,6 +10,9 @@ from .decays import rounded
 ROUNDINGS = ((2, 2e-3), (3, 2e-3), (4, 1e-5), (6, 1e-7), (9, 1e-9))
 """(significant digits, relative change allowed), the tidiest first."""
 
+MAY_BE_ZERO = ("eta_min", "end_factor", "final_factor", "warmup_start_factor")
+"""Parameters for which zero is the usual choice."""
+
 
 def tidied(
     parameters: Mapping[str, Any], error: Callable[[Mapping[str, Any]], float], accepted: float
@@ -25,6 +28,9 @@ def tidied(
     current = error(out)
     for name, value in parameters.items():
         if not isinstance(value, float) or value == 0.0:
+            continue
+        if name in MAY_BE_ZERO and (trial := error({**out, name: 0.0})) <= max(1.05 * current, 1e-9):
+            out[name], current = 0.0, trial
             continue
         for digits, change in ROUNDINGS:
             candidate = rounded(value, digits)

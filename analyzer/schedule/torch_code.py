@@ -64,7 +64,10 @@ def schedule_code(family: str, parameters: Mapping[str, Any]) -> str:
         return ""
     warmup = int(parameters.get("warmup_steps", 0))
     if family == "constant" and not warmup:
-        return f"# constant learning rate: build the optimizer with lr={number(parameters['lr'])}; no scheduler\n"
+        return (
+            f"# constant learning rate: build the optimizer with lr={number(parameters['lr'])}; no "
+            "scheduler\n"
+        )
     body = _body(family, parameters)
     lines = _joined(body, parameters, warmup) if warmup else [f"scheduler = {body}"]
     text = "\n".join(lines)
@@ -83,7 +86,7 @@ def schedule_code(family: str, parameters: Mapping[str, Any]) -> str:
 
 def number(value: float) -> str:
     """A literal that reads back as the same number."""
-    if isinstance(value, bool) or isinstance(value, int):
+    if isinstance(value, int):
         return repr(value)
     plain = float(value)
     return repr(int(plain)) if plain.is_integer() and abs(plain) < 1e6 and plain != 0 else repr(plain)
@@ -118,7 +121,10 @@ def _body(family: str, p: Mapping[str, Any]) -> str:
     if family == "constant":
         return "ConstantLR(optimizer, factor=1.0, total_iters=1)"
     if family == "linear" and p["start_factor"] == 0:
-        return f"LambdaLR(optimizer, lambda t: min(t / {number(p['total_iters'])}, 1.0) * {number(p['end_factor'])})"
+        return (
+            f"LambdaLR(optimizer, lambda t: min(t / {number(p['total_iters'])}, 1.0) * "
+            f"{number(p['end_factor'])})"
+        )
     if family == "polynomial" and p.get("lr_end"):
         share = number(p["lr_end"] / p["lr"])
         left = f"max(0.0, 1 - t / {number(p['total_iters'])}) ** {number(p['power'])}"
@@ -218,10 +224,12 @@ def linear_to_zero_code(peaks: Sequence[float], horizon: int, warmup: int, prese
                 *new_rate_lines(peaks),
                 "scheduler = SequentialLR(",
                 "    optimizer,",
-                "    [LinearLR(optimizer, 1 / W, 1.0, W - 1), LinearLR(optimizer, 1.0, 1 / (T - W), T - W - 1)],",
+                "    [LinearLR(optimizer, 1 / W, 1.0, W - 1), LinearLR(optimizer, 1.0, 1 / (T - W), T - W "
+                "- 1)],",
                 "    milestones=[W],",
                 ")",
-                "# in the loop: optimizer.step(), then scheduler.step() - once per optimizer step, not per epoch",
+                "# in the loop: optimizer.step(), then scheduler.step() - once per optimizer step, not per "
+                "epoch",
                 "",
             ]
         )

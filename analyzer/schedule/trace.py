@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +23,7 @@ class Trace:
         unit: `epoch` when a tick is an epoch, else `step`.
         every: optimizer steps per tick when `unit` is `step`; 1 for an epoch clock.
         length: ticks up to the end of the trace, including those without a record.
+        spacing: usual number of ticks from one record to the next; 1 unless the log is sparse.
     """
 
     ticks: Ints
@@ -30,18 +31,36 @@ class Trace:
     unit: str
     every: int
     length: int
+    spacing: int = 1
 
     @property
     def peak(self) -> float:
         """Largest learning rate."""
         return float(self.values.max())
 
-    def part(self, first: int) -> Trace:
-        """The trace from record `first` on, its ticks counted from there."""
-        begin = int(self.ticks[first])
+    def since(self, origin: int) -> Trace:
+        """The records from tick `origin` on, ticks counted from it; the first need not lie on it."""
+        first = int(np.searchsorted(self.ticks, origin))
         return Trace(
-            self.ticks[first:] - begin, self.values[first:], self.unit, self.every, self.length - begin
+            self.ticks[first:] - origin,
+            self.values[first:],
+            self.unit,
+            self.every,
+            self.length - origin,
+            self.spacing,
         )
+
+    def between(self, first: int, last: int) -> list[int]:
+        """Ticks after record `first` up to and including record `last`, at most 40, the last one first.
+
+        Where every tick was recorded these are the ticks of the records; in a sparse log something that shows
+        in record `last` may have happened at any tick in between.
+        """
+        high = int(self.ticks[last])
+        low = max(int(self.ticks[first]) + 1 if first >= 0 else 0, high - self.spacing * (last - first) + 1)
+        return [
+            int(tick) for tick in np.unique(np.linspace(low, high, min(high - low + 1, 40)).round())[::-1]
+        ]
 
 
 def cleaned(steps: ArrayLike, lr: ArrayLike) -> tuple[Ints, Floats]:
@@ -60,7 +79,7 @@ def cleaned(steps: ArrayLike, lr: ArrayLike) -> tuple[Ints, Floats]:
         # np.unique keeps the first of equal steps: reversing makes it the one recorded last
         x, index = np.unique(x[::-1], return_index=True)
         y = y[::-1][index]
-    return x, y
+    return np.asarray(x, dtype=np.int64), np.asarray(y, dtype=np.float64)
 
 
 def change_points(values: Floats) -> Ints:
@@ -72,7 +91,8 @@ def change_points(values: Floats) -> Ints:
 def step_trace(steps: Ints, lr: Floats) -> Trace:
     """The trace on the clock of the optimizer; `steps` non-empty and increasing."""
     ticks = steps - steps[0]
-    return Trace(ticks, lr, "step", 1, int(ticks[-1]) + 1)
+    spacing = max(1, int(np.median(np.diff(ticks)))) if ticks.size > 1 else 1
+    return Trace(ticks, lr, "step", 1, int(ticks[-1]) + 1, spacing)
 
 
 def epoch_trace(steps: Ints, lr: Floats, epoch_ends: ArrayLike | None) -> Trace | None:
@@ -97,7 +117,7 @@ def epoch_trace(steps: Ints, lr: Floats, epoch_ends: ArrayLike | None) -> Trace 
 
 
 def coarse_trace(trace: Trace) -> Trace | None:
-    """The trace on a clock whose tick is the greatest common divisor of all change positions; None if that is 1.
+    """The trace on a clock whose tick is the greatest common divisor of all changes; None if that is 1.
 
     This is the clock of a scheduler stepped once per epoch when the epochs themselves were not recorded.
     """
@@ -112,7 +132,7 @@ def coarse_trace(trace: Trace) -> Trace | None:
 
 
 def thinned(trace: Trace, limit: int = 3000) -> Trace:
-    """At most about `limit` records: evenly spread ones, both ends, and the neighbours of the sharpest bends."""
+    """At most about `limit` records: evenly spread ones, both ends, the sharpest bends."""
     n = trace.ticks.size
     if n <= limit:
         return trace
@@ -122,4 +142,4 @@ def thinned(trace: Trace, limit: int = 3000) -> Trace:
     near = (sharp[:, None] + np.arange(-1, 4)[None, :]).ravel()
     ends = np.concatenate([np.arange(64), np.arange(n - 64, n)])
     index = np.unique(np.clip(np.concatenate([spread, near, ends]), 0, n - 1))
-    return Trace(trace.ticks[index], trace.values[index], trace.unit, trace.every, trace.length)
+    return replace(trace, ticks=trace.ticks[index], values=trace.values[index])
