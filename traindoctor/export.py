@@ -25,10 +25,10 @@ def to_frame(run: Run, *, wide: bool = False) -> pd.DataFrame:
 
     Args:
         run: the run.
-        wide: False: one row per series and step with the columns `series`, `step` (int64), `value` (float64) and
-            `unit`. Only what was recorded has a row, so a NaN in `value` was recorded as NaN.
-            True: one row per step, one column per series, index `step`, nullable `Float64` columns: `<NA>` was
-            not recorded, NaN was recorded as NaN.
+        wide: False: one row per series and step with the columns `series`, `step` (int64), `value` (float64)
+            and `unit`. Only what was recorded has a row, so a NaN in `value` was recorded as NaN.
+            True: one row per step, one column per series, index `step`, nullable `Float64` columns: `<NA>`
+            was not recorded, NaN was recorded as NaN.
 
     Per-parameter series are named `quantity/parameter`, e.g. `weight_norm/fc1.weight`.
     """
@@ -38,8 +38,8 @@ def to_frame(run: Run, *, wide: bool = False) -> pd.DataFrame:
 def export_run(run: Run, path: str | Path, format: str = "") -> Path:
     """Write the long table of `to_frame` to a file, whole or not at all.
 
-    In CSV, a name that a spreadsheet would take for a formula (it begins with `=`, `+`, `-` or `@`) gets a leading
-    apostrophe, and non-finite values are written `nan`, `inf` and `-inf`.
+    In CSV, a name that a spreadsheet would take for a formula (it begins with `=`, `+`, `-` or `@`) gets a
+    leading apostrophe, and non-finite values are written `nan`, `inf` and `-inf`.
 
     Args:
         run: the run.
@@ -75,13 +75,13 @@ def _long(run: Run) -> pd.DataFrame:
 
     rows = list(_all_series(run))
     lengths = [len(series) for _, _, series in rows]
-    numbers = np.repeat(np.arange(len(rows)), lengths)
-    names = [name for name, _, _ in rows]
+    numbers_of = {name: number for number, name in enumerate(dict.fromkeys(name for name, _, _ in rows))}
+    numbers = np.repeat([numbers_of[name] for name, _, _ in rows], lengths).astype(np.int64)
     units = sorted({unit for _, unit, _ in rows})
-    unit_numbers = np.array([units.index(unit) for _, unit, _ in rows], dtype=np.int64)[numbers]
+    unit_numbers = np.repeat([units.index(unit) for _, unit, _ in rows], lengths).astype(np.int64)
     return pd.DataFrame(
         {
-            "series": pd.Categorical.from_codes(numbers, categories=pd.Index(names, dtype="str")),
+            "series": pd.Categorical.from_codes(numbers, categories=pd.Index(list(numbers_of), dtype="str")),
             "step": np.concatenate([s.steps for _, _, s in rows]) if rows else np.zeros(0, np.int64),
             "value": np.concatenate([s.values for _, _, s in rows]) if rows else np.zeros(0),
             "unit": pd.Categorical.from_codes(unit_numbers, categories=pd.Index(units, dtype="str")),
@@ -107,7 +107,7 @@ def _write_csv(frame: pd.DataFrame, path: Path) -> None:
     names = frame["series"].cat.categories
     safe = ["'" + name if re.match(r"[=+\-@\t\r]", name) else name for name in names]
     plain = frame.assign(
-        series=frame["series"].cat.rename_categories(safe),
+        series=np.array(safe, dtype=object)[frame["series"].cat.codes],
         value=frame["value"]
         .map({np.inf: "inf", -np.inf: "-inf"})
         .where(np.isinf(frame["value"]), frame["value"]),
@@ -153,8 +153,7 @@ def _replace(target: Path, write: Callable[[Path], None]) -> None:
         write(part)
         os.replace(part, target)
     except OSError as error:
-        raise UsageError(
-            f"cannot write {target}: {error.strerror or error}; choose another path with -o"
-        ) from error
+        why = error.strerror or error
+        raise UsageError(f"cannot write {target}: {why}; choose another path with -o") from error
     finally:
         part.unlink(missing_ok=True)
