@@ -23,9 +23,9 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "TD207": (*OUTCOMES, *RATE, "TD203", "TD208"),
     "TD208": (*OUTCOMES, *RATE, "TD203", "TD209"),
     "TD301": (*OUTCOMES, "TD203", "TD209", "TD303"),
+    "TD211": (*OUTCOMES, "TD110", "TD203", "TD302"),
     "TD205": (*WHOLE_RUN, *INSTABILITY, "TD201", "TD203", "TD302", *PREDICTIONS),
     "TD203": (*WHOLE_RUN, *GRADIENTS, *WEIGHTS, "TD302", *PREDICTIONS),
-    "TD211": (*OUTCOMES, "TD110", "TD203", "TD302"),
     "TD202": (*INSTABILITY, "TD107", "TD108", "TD209", *WEIGHTS),
     "TD201": (*WHOLE_RUN, "TD302", "TD205", *PREDICTIONS),
     "TD306": (*WHOLE_RUN, *INSTABILITY, "TD302", "TD304", "TD305"),
@@ -68,8 +68,11 @@ def rank_causes(findings: Sequence[Finding], n_steps: int) -> tuple[Finding, ...
     symptoms_of: dict[int, list[Finding]] = {}
     for position, finding in enumerate(ordered):
         cause = next(
-            (p for p, earlier in enumerate(ordered[:position])
-             if p in symptoms_of and can_explain(earlier, finding, n_steps)),
+            (
+                p
+                for p, earlier in enumerate(ordered[:position])
+                if p in symptoms_of and can_explain(earlier, finding, n_steps)
+            ),
             None,
         )
         if cause is None:

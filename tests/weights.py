@@ -32,8 +32,11 @@ def changed_all(run: Run, quantity: str, value) -> Run:
     run = changed(run, quantity, **dict.fromkeys(keys, value))
     if quantity == "update_ratio":
         ratios = run.parameter("update_ratio")
-        updates = {key: ratios[name].values * norms[name].values
-                   for key in keys for name in [key.replace("_", ".", 1)]}
+        updates = {
+            key: ratios[name].values * norms[name].values
+            for key in keys
+            for name in [key.replace("_", ".", 1)]
+        }
         run = changed(run, "update_norm", **updates)
     return run
 
@@ -45,7 +48,9 @@ def without(run: Run, *quantities: str) -> Run:
 
 def with_infos(run: Run, change) -> Run:
     """The run with `change(info)` in place of every ParameterInfo."""
-    return replace(run, info=replace(run.info, parameters=tuple(change(info) for info in run.info.parameters)))
+    return replace(
+        run, info=replace(run.info, parameters=tuple(change(info) for info in run.info.parameters))
+    )
 
 
 def with_loss(run: Run, losses) -> Run:

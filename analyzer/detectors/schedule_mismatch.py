@@ -49,8 +49,8 @@ class ScheduleMismatch:
     Example:
         >>> lr = 0.1 * np.r_[np.linspace(1, 0, 50), np.zeros(450)]
         >>> run = Run("r", "r", {"lr/0": Series(np.arange(500), lr)})
-        >>> [(f.first_step, f.message.split(":")[0]) for f in ScheduleMismatch().check(run)]
-        [(49, 'The schedule ends too early')]
+        >>> [(f.evidence["spent at"], f.message.split(":")[0]) for f in ScheduleMismatch().check(run)]
+        [(49.0, 'The schedule ends too early')]
     """
 
     code: str = "TD306"
@@ -78,7 +78,9 @@ class ScheduleMismatch:
 
     def _zero(self, run: Run, trace: Series) -> Finding:
         return self._finding(
-            run, Severity.CRITICAL, int(trace.steps[0]),
+            run,
+            Severity.CRITICAL,
+            int(trace.steps[0]),
             f"The learning rate is zero: it was 0 in all {len(trace)} recorded steps; nothing was trained.",
             {"steps": (float(len(trace)), "steps")},
         )
@@ -92,14 +94,21 @@ class ScheduleMismatch:
         share = first / max(run.n_steps, 1)
         if share >= self.too_early:
             return None
+        # The decay that ends too early is to blame from where it starts, not only once it is over.
+        decay = int(np.flatnonzero(trace.values >= 0.9 * peak)[-1]) + 1
         return self._finding(
-            run, self._cost(run), first,
+            run,
+            self._cost(run),
+            int(trace.steps[decay]),
             f"The schedule ends too early: from {place(run, first)} on, after {share:.0%} of the run, the "
             f"learning rate stayed below {self.spent:.0%} of its peak {peak:.3g}, so the other "
             f"{1.0 - share:.0%} of the steps hardly trained.",
             {
-                "share of run before": (share, "fraction"), "share of run after": (1.0 - share, "fraction"),
-                "peak": (peak, "1/step"), "spent below": (self.spent, "share of peak"),
+                "spent at": (float(first), x_unit(run)),
+                "share of run before": (share, "fraction"),
+                "share of run after": (1.0 - share, "fraction"),
+                "peak": (peak, "1/step"),
+                "spent below": (self.spent, "share of peak"),
             },
         )
 
@@ -118,13 +127,17 @@ class ScheduleMismatch:
         turns = _n_turns(lr, peak)
         severity = self._cost(run) if end > 0.2 else Severity.INFO
         return self._finding(
-            run, severity, first,
+            run,
+            severity,
+            first,
             f"The schedule rises again: the learning rate fell to {lr[bottom]:.3g} at {place(run, first)} "
             f"and then climbed back, {turns} time(s), ending at {end:.0%} of its peak {peak:.3g}. "
             "A scheduler stepped past its horizon does that.",
             {
-                "lowest": (float(lr[bottom]), "1/step"), "rises": (float(turns), "rises"),
-                "final share of peak": (end, "fraction"), "peak": (peak, "1/step"),
+                "lowest": (float(lr[bottom]), "1/step"),
+                "rises": (float(turns), "rises"),
+                "final share of peak": (end, "fraction"),
+                "peak": (peak, "1/step"),
             },
         )
 
@@ -143,7 +156,9 @@ class ScheduleMismatch:
         if misses_plan:
             evidence |= {"planned peak": (planned, "1/step"), "share of plan": (peak / planned, "fraction")}
         return self._finding(
-            run, self._cost(run), int(trace.steps[0]),
+            run,
+            self._cost(run),
+            int(trace.steps[0]),
             f"The schedule never leaves its warm-up: the learning rate began at {lr[0]:.3g} and only reached "
             f"{peak:.3g} by the end{reached}.{unit}",
             evidence,
@@ -156,7 +171,13 @@ class ScheduleMismatch:
         self, run: Run, severity: Severity, first: int, message: str, evidence: dict[str, tuple[float, str]]
     ) -> Finding:
         return Finding(
-            self.code, self.name, severity, 0.9, first, max(first, run.n_steps - 1), message,
+            self.code,
+            self.name,
+            severity,
+            0.9,
+            first,
+            max(first, run.n_steps - 1),
+            message,
             {"since": float(first), **{name: value for name, (value, _) in evidence.items()}},
             {"since": x_unit(run), **{name: unit for name, (_, unit) in evidence.items()}},
             Remedy(

@@ -97,22 +97,33 @@ class UndersizedWeights:
         severity = Severity.WARNING if skill < self.poor_skill else Severity.INFO
         severity = Severity.CRITICAL if skill < 0.1 else severity
         evidence = {
-            "since": float(first), "share left": left, "matrices": float(len(small)),
+            "since": float(first),
+            "share left": left,
+            "matrices": float(len(small)),
             "of": float(len(sizes.names)),
         }
         units = {
-            "since": x_unit(run), "share left": "fraction of the usual rms", "matrices": "matrices",
+            "since": x_unit(run),
+            "share left": "fraction of the usual rms",
+            "matrices": "matrices",
             "of": "matrices",
         }
         decay = weight_decay(run)
         if decay > 0.0:
             evidence["weight decay"], units["weight decay"] = decay, "1/step per learning rate"
         return Finding(
-            self.code, self.name, severity, confidence(self.share / max(left, 1e-9)),
-            first, max(first, run.n_steps - 1),
-            f"The weights of {name} are undersized since {place(run, first)}: {left:.2g} of their usual scale "
-            f"is left at the end, and {len(small)} of {len(sizes.names)} matrices are like it.",
-            evidence, units, _remedy(run, decay), parameters=tuple(item for _, item in small),
+            self.code,
+            self.name,
+            severity,
+            confidence(self.share / max(left, 1e-9)),
+            first,
+            max(first, run.n_steps - 1),
+            f"The weights of {name} are undersized since {place(run, first)}: {left:.2g} of their usual "
+            f"scale is left at the end, and {len(small)} of {len(sizes.names)} matrices are like it.",
+            evidence,
+            units,
+            _remedy(run, decay),
+            parameters=tuple(item for _, item in small),
         )
 
 

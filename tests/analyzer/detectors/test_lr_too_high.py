@@ -125,7 +125,9 @@ def test_ratios_against_weights_emptied_by_decay_do_not_count():
 
 
 def test_matrices_that_start_at_zero_do_not_count():
-    run = weights.changed_all(runs.healthy_run(N), "update_ratio", lambda s, old: np.where(s < 9, np.inf, old))
+    run = weights.changed_all(
+        runs.healthy_run(N), "update_ratio", lambda s, old: np.where(s < 9, np.inf, old)
+    )
     with pytest.raises(NotAssessable, match="starts near zero"):
         found(weights.with_loss(run, weights.flat(N)))
 

@@ -1,0 +1,107 @@
+"""lr-too-low: under-stepping found at any length; silent when converged, in decay tails and where units are dead."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import runs, weights
+from traindoctor.analyzer.detectors.lr_too_low import LrTooLow
+from traindoctor.analyzer.engine import diagnose
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Severity
+from traindoctor.run import Series
+
+N = 1000
+
+
+def slow(ratio, losses=None, n=N, schedule="constant"):
+    """A run whose matrices move by `ratio` per step; the loss hardly falls unless given."""
+    lr = runs.lr_trace(n, schedule)
+    run = runs.healthy_run(n, schedule=schedule)
+    shape = lambda steps, old: ratio * lr[steps] / lr.max()  # noqa: E731
+    run = weights.changed_all(run, "update_ratio", shape)
+    return weights.with_loss(
+        run, runs.B0 - 0.05 * np.arange(n) / n + runs.noise(n, 0.02) if losses is None else losses
+    )
+
+
+def found(run):
+    return list(LrTooLow().check(run))
+
+
+@pytest.mark.parametrize("n", [100, 1000, 20000])
+def test_hundred_times_too_small_steps_are_found_at_any_length(n):
+    (finding,) = found(slow(0.2 / np.sqrt(n) / 100, n=n))
+    assert finding.evidence["too small by"] == pytest.approx(100, rel=0.05)
+    assert (finding.first_step, finding.last_step) == (0, n - 1)
+
+
+def test_it_is_the_first_finding_and_explains_the_missing_progress():
+    diagnosis = diagnose(slow(1e-5))
+    assert diagnosis.findings[0].code == "TD302"
+    assert diagnosis.findings[0].severity is Severity.CRITICAL
+
+
+def test_remedy_raises_the_rate():
+    (finding,) = found(slow(0.2 / np.sqrt(N) / 100))
+    assert finding.evidence["suggested factor"] == 50
+    assert "lr=5.0, momentum=0.9" in finding.remedy.code
+
+
+def test_three_times_smaller_steps_than_the_target_are_no_alarm():
+    assert found(slow(0.2 / np.sqrt(N) / 3)) == []
+
+
+def test_converged_run_with_small_steps_is_silent():
+    assert found(slow(1e-5, runs.decay(runs.lr_trace(N), "exponential", floor=0.1))) == []
+
+
+def test_one_matrix_that_moves_fast_clears_the_rate():
+    run = weights.changed(slow(1e-5), "update_ratio", fc3_weight=0.02)
+    assert found(weights.without(run, "update_norm")) == []
+
+
+@pytest.mark.parametrize("schedule", runs.SCHEDULES)
+def test_decay_tails_and_warm_ups_do_not_count_as_small_steps(schedule):
+    assert found(slow(6e-3, weights.flat(N), schedule=schedule)) == []
+
+
+def test_a_schedule_spent_after_a_tenth_of_the_run_is_not_judged_by_its_peak():
+    lr = np.where(np.arange(N) < N // 10, 0.1, 1e-8)
+    run = runs.with_series(slow(1e-7), lr__0=Series(np.arange(N), lr))
+    assert found(run) == []
+
+
+def test_a_dead_layer_is_not_blamed_on_the_rate():
+    assert found(weights.changed(slow(1e-6), "grad_dead_rows", fc1_weight=1.0)) == []
+
+
+def test_no_update_at_all_is_not_a_small_one():
+    assert found(slow(0.0)) == []
+
+
+def test_updates_lost_to_rounding_are():
+    run = runs.with_series(
+        slow(0.0), lr__0=type(runs.healthy_run(N).series["lr/0"])(np.arange(N), np.full(N, 1e-9))
+    )
+    (finding,) = found(run)
+    assert "rounding" in finding.message
+
+
+def test_short_runs_and_other_objectives_are_refused_with_the_reason():
+    with pytest.raises(NotAssessable, match="only 30 steps"):
+        found(slow(1e-5, n=30))
+    gan = slow(1e-5)
+    with pytest.raises(NotAssessable, match="gan"):
+        found(replace(gan, info=replace(gan.info, loss_role="gan")))
+
+
+def test_unknown_baseline_is_judged_against_the_first_loss():
+    run = slow(1e-5)
+    unknown = replace(run, info=replace(run.info, baseline=float("nan"), n_classes=0, loss_name=""))
+    assert [f.code for f in found(unknown)] == ["TD302"]
+
+
+def test_negative_losses_are_not_judged():
+    assert found(slow(1e-5, -weights.flat(N))) == []
