@@ -24,7 +24,7 @@ def out_of_optimizer(run, *names):
 
 
 def switched_off(run, *names):
-    return weights.with_infos(run, lambda info: replace(info, trainable=False) if info.name in names else info)
+    return weights.with_infos(run, lambda i: replace(i, trainable=False) if i.name in names else i)
 
 
 def unmoved(run, *names, gradient=0.3):

@@ -1,4 +1,4 @@
-"""lr-too-low: under-stepping found at any length; silent when converged, in decay tails and where units are dead."""
+"""lr-too-low: found at any length; silent when converged, in decay tails and where units are dead."""
 
 from dataclasses import replace
 
