@@ -142,7 +142,7 @@ class LogWriter:
         """Ask the kernel to put the file on disk; for a background thread, errors are ignored."""
         try:
             getattr(os, "fdatasync", os.fsync)(self._fd)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: closed in the meantime
             return
 
     def close(self, end: Mapping[str, Any]) -> None:

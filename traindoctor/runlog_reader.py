@@ -59,10 +59,12 @@ class LogReader:
             )
 
     def _intact(self, window: _Window, size: int) -> Iterator[tuple[Frame, int]]:
-        at, wasted = self.start, 0
+        at, wasted, damaged_from = self.start, 0, -1
         while at < size:
             found = window.frame_at(at)
             if found is not None:
+                self._note_place(damaged_from, at, size)
+                damaged_from = -1
                 yield found
                 at += HEADER.size + len(found[0].payload)
                 continue
@@ -71,21 +73,22 @@ class LogReader:
             if wasted > 4 * size + MAX_PAYLOAD:
                 self._note(f"too much of the file is damaged; reading stopped at byte {at} of {size}")
                 return
-            after = window.next_magic(at + 1)
-            if at > self.start or self.start == 0:
-                self._note(_damaged_place(at, after, size))
-            at = after
+            damaged_from = at if damaged_from < 0 else damaged_from
+            at = window.next_magic(at + 1)
+        self._note_place(damaged_from, size, size)
+
+    def _note_place(self, begin: int, end: int, size: int) -> None:
+        if begin < 0 or begin == self.start > 0:
+            return
+        if end < size:
+            self._note(f"bytes {begin}..{end - 1} are damaged")
+        else:
+            self._note(f"the last {size - begin} bytes (from byte {begin}) are torn or damaged")
 
     def _note(self, sentence: str) -> None:
         self.n_damaged += 1
         if len(self.damage) < 100:
             self.damage.append(sentence)
-
-
-def _damaged_place(at: int, after: int, size: int) -> str:
-    if after < size:
-        return f"bytes {at}..{after - 1} are damaged"
-    return f"the last {size - at} bytes (from byte {at}) are torn or damaged"
 
 
 def _open_regular(path: Path) -> BinaryIO:
