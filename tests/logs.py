@@ -27,8 +27,8 @@ class SmallLog:
 
 def header(**changes: Any) -> dict[str, Any]:
     return {
-        "run_id": "20260102-030405-abcd", "pid": 2**22 + 1, "host": "elsewhere", "boot": "b", "process_start": 7,
-        "started": 1767323045.0, "rank": 0, "attempt": 0, "world_size": 1, **changes,
+        "run_id": "20260102-030405-abcd", "pid": 2**22 + 1, "host": "elsewhere", "boot": "b",
+        "process_start": 7, "started": 1767323045.0, "rank": 0, "attempt": 0, "world_size": 1, **changes,
     }  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def write_small_log(
     scale: float = 1.0,
     **head: Any,
 ) -> SmallLog:
-    """A log with rows of three steps each, a block every other step, an event, predictions and END when given."""
+    """A log with rows of three steps each, a block and an event with each, predictions, and END when given."""
     written = SmallLog(path, n_steps=n_steps)
     writer = LogWriter(path, header(**head))
     writer.append_json(Kind.META, {"name": "small", "batch_size": 32, **(facts or {})})
