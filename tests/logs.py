@@ -42,7 +42,7 @@ def write_small_log(
     scale: float = 1.0,
     **head: Any,
 ) -> SmallLog:
-    """A log with rows of three steps each, a block and an event with each, predictions, and END when given."""
+    """A log of rows of three steps, a block and an event with each; predictions; END when given."""
     written = SmallLog(path, n_steps=n_steps)
     writer = LogWriter(path, header(**head))
     writer.append_json(Kind.META, {"name": "small", "batch_size": 32, **(facts or {})})

@@ -203,7 +203,7 @@ def test_the_tail_alone_can_be_read(small):
 def test_promised_lengths_do_not_make_reading_slow(tmp_path):
     # Every header is a bomb: it promises a frame up to the end of the file; they must not all be checked.
     n, path = 40_000, tmp_path / "bombs"
-    bombs = [HEADER.pack(MAGIC, 3, 1, i, HEADER.size * (n - i - 2), 0) for i in range(n - 2)]
+    bombs = [HEADER.pack(MAGIC, 3, 1, i, HEADER.size * (n - i - 1), 0) for i in range(n)]
     good = write_small_log(tmp_path / "good.tdlog", 3).path
     path.write_bytes(good.read_bytes() + b"".join(bombs))
     reader = LogReader(path)
