@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import ParameterInfo, Run, Series
 
@@ -26,9 +27,11 @@ class FrozenParameters:
     Four exact counts over the model's parameters, each weighed by its share of the elements: not held by
     any optimizer though `requires_grad` is set; held, with a gradient and a positive learning rate, yet
     unchanged to the last bit in more than `still` of the samples; held but never given a gradient;
-    `requires_grad=False`. Freezing on purpose is common, so the last kind and parameters left out of the
-    optimizer are only listed, unless a matrix among them still holds torch's default random numbers: layers
-    that were never trained and never will be. Updates lost to rounding in 32 bits are left to lr-too-low.
+    `requires_grad=False`. More than `some` of the elements is a warning, more than `most` critical.
+    Freezing on purpose is common: the last kind, and parameters left out of the optimizer, only count where
+    a matrix among them still holds torch's default random numbers (a layer that was never trained and never
+    will be), or where no statistics can tell and the run ended with a skill below 0.5; otherwise they are
+    listed as a note. Updates lost to rounding in 32 bits are left to lr-too-low.
 
     Why it matters: the optimizer runs, the loss may even fall, and most of the model stays as it was created.
     Typical: the optimizer was built before the model was moved, wrapped or re-created, or for one layer only.
@@ -47,7 +50,7 @@ class FrozenParameters:
         >>> body = ParameterInfo("body.weight", (64, 64), "matrix", group="")
         >>> head = ParameterInfo("head.weight", (10, 64), "matrix", group="0")
         >>> bound = np.ones(5) / 8
-        >>> run = Run("r", "r", {}, {
+        >>> run = Run("r", "r", {"lr/0": Series(np.arange(5), bound)}, {
         ...     "weight_max": {"body.weight": Series(np.arange(5), bound)},
         ...     "weight_std": {"body.weight": Series(np.arange(5), bound / 3**0.5)}},
         ...     info=RunInfo(parameters=(body, head)))
@@ -57,13 +60,19 @@ class FrozenParameters:
 
     code: str = "TD207"
     name: str = "frozen-parameters"
-    needs: tuple[str, ...] = ("parameters:weight_std",)
+    needs: tuple[str, ...] = ("lr/",)
     still: float = 0.95
     some: float = 0.05
     most: float = 0.5
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield one finding per kind that occurs."""
+        """Yield one finding per kind that occurs.
+
+        Raises:
+            NotAssessable: the model's parameters are unknown.
+        """
+        if not run.info.parameters:
+            raise NotAssessable("the parameters of the model were not recorded")
         kinds = classify(run, self.still)
         for kind in ("absent", "still", "ungraded", "frozen"):
             infos = kinds.get(kind, ())
@@ -74,7 +83,9 @@ class FrozenParameters:
         share = held_share(infos, run)
         fresh = [info for info in infos if has_default_initial_weights(run, info)]
         fresh_share = held_share(fresh, run)
-        severity = self._severity(kind, share, fresh_share, final_skill(run))
+        measured = run.parameter("weight_std")
+        unknown = [info for info in infos if info.role == "matrix" and info.name not in measured]
+        severity = self._severity(kind, share, fresh_share, held_share(unknown, run), final_skill(run))
         largest = sorted(infos, key=lambda info: -info.size)
         message = (
             f"{_SAYS[kind].format(n=len(infos), s='' if len(infos) == 1 else 's')} "
@@ -83,23 +94,38 @@ class FrozenParameters:
         if fresh:
             message += f" {fresh_share:.0%} still hold the random numbers they were created with."
         evidence = {
-            "parameters": float(len(infos)), "share of elements": share, "untrained share": fresh_share,
+            "parameters": float(len(infos)),
+            "share of elements": share,
+            "untrained share": fresh_share,
         }
         units = {"parameters": "tensors", "share of elements": "fraction", "untrained share": "fraction"}
         return Finding(
-            self.code, self.name, severity, 0.99 if severity is Severity.CRITICAL else 0.9,
-            0, max(0, run.n_steps - 1), message, evidence, units, _remedy(kind, [p.name for p in largest]),
+            self.code,
+            self.name,
+            severity,
+            0.99 if severity is Severity.CRITICAL else 0.9,
+            0,
+            max(0, run.n_steps - 1),
+            message,
+            evidence,
+            units,
+            _remedy(kind, [p.name for p in largest]),
             parameters=tuple(info.name for info in largest),
         )
 
-    def _severity(self, kind: str, share: float, fresh_share: float, skill: float) -> Severity:
-        if kind == "still" or (kind == "absent" and share > 0.99):
+    def _severity(
+        self, kind: str, share: float, fresh_share: float, unknown_share: float, skill: float
+    ) -> Severity:
+        is_miswired = kind == "still" or (kind in ("absent", "ungraded") and share > 0.99)
+        if is_miswired:
             suspect = share
         elif kind == "ungraded":
             suspect = share if skill < 0.5 else 0.0
         else:
-            suspect = fresh_share
-        if suspect > self.most and (kind != "frozen" or skill < 0.1):
+            # Where no statistics tell whether a layer was ever trained, the outcome has to.
+            suspect = fresh_share + (unknown_share if skill < 0.5 else 0.0)
+        is_certain = is_miswired or kind == "ungraded" or (kind == "absent" and fresh_share > self.most)
+        if suspect > self.most and (is_certain or skill < 0.1):
             return Severity.CRITICAL
         return Severity.WARNING if suspect > self.some else Severity.INFO
 
@@ -107,7 +133,7 @@ class FrozenParameters:
 _SAYS = {
     "absent": "The optimizer does not hold {n} parameter{s} of the model that should be trained.",
     "still": "{n} parameter{s} never changed, although gradient and learning rate are not zero.",
-    "ungraded": "{n} parameter{s} never received a gradient: the loss does not depend on them.",
+    "ungraded": "{n} parameter{s} of the optimizer never received a gradient: the loss ignores them.",
     "frozen": "{n} parameter{s} of the model cannot train: requires_grad is False.",
 }
 
@@ -130,13 +156,13 @@ def _kind(run: Run, info: ParameterInfo, knows_groups: bool, still: float) -> st
     updates = run.parameter("update_norm").get(info.name)
     moved = None if updates is None or len(updates) < MIN_SAMPLES else updates.finite().values
     never_moves = moved is not None and moved.size > 0 and float(np.mean(moved == 0.0)) > still
-    if not info.group and (knows_groups or never_moves):
-        return "absent" if moved is None or never_moves else ""
+    if not info.group and (moved is None or never_moves):
+        return "absent" if never_moves or knows_groups or run.info.optimizers else ""
     if not never_moves:
         return ""
     gradient = run.parameter("grad_norm").get(info.name)
     if gradient is None or not len(gradient):
-        return "ungraded" if run.parameter("grad_norm") else ""
+        return "ungraded"
     has_gradient = float(np.mean(gradient.values > 0.0)) > still
     return "still" if has_gradient and _has_lr(run) and not _is_rounding(run, info, gradient) else ""
 
@@ -165,9 +191,9 @@ def _remedy(kind: str, names: list[str]) -> Remedy:
     if kind == "absent":
         return Remedy(
             "Build the optimizer last, after the model is complete, moved and wrapped.",
-            "held = {id(p) for group in optimizer.param_groups for p in group[\"params\"]}\n"
+            'held = {id(p) for group in optimizer.param_groups for p in group["params"]}\n'
             "missing = [p for p in model.parameters() if p.requires_grad and id(p) not in held]\n"
-            "if missing:\n    optimizer.add_param_group({\"params\": missing})",
+            'if missing:\n    optimizer.add_param_group({"params": missing})',
         )
     if kind == "still":
         return Remedy(

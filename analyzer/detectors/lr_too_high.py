@@ -32,6 +32,7 @@ class LrTooHigh:
     large when one of them, after the first, reaches `shock`; when the median over 5 to 20 % of the run
     reaches `sustained`; or when the median weight norm grew `growth`-fold within the first third. Ratios
     measured against weights that collapsed below half their initial norm do not count.
+    After the first fifth of the run a large step only counts when the learning rate had risen before it.
     Harm is needed too: the loss became non-finite; it rose above `blow_up` times its level before training
     (the larger of the first loss and the constant predictor's); units died (exactly zero gradients in
     `dead_share` of a layer's rows, at most half of them at first); or the run ended within `no_skill` of the
@@ -82,10 +83,15 @@ class LrTooHigh:
             return
         factor = lr_factor(run, start)
         evidence = {
-            "since": float(start), "update ratio": ratio, "usual update ratio": USUAL_FIRST_RATIO, **evidence,
+            "since": float(start),
+            "update ratio": ratio,
+            "usual update ratio": USUAL_FIRST_RATIO,
+            **evidence,
         }
         units = {
-            "since": x_unit(run), "update ratio": "dimensionless", "usual update ratio": "dimensionless",
+            "since": x_unit(run),
+            "update ratio": "dimensionless",
+            "usual update ratio": "dimensionless",
             **units,
         }
         lr = main_learning_rate(run)
@@ -98,8 +104,16 @@ class LrTooHigh:
             f"usual), and {' and '.join(harms)}."
         )
         yield Finding(
-            self.code, self.name, self._severity(run, evidence), confidence(ratio / self.sustained),
-            start, max(start, run.n_steps - 1), message, evidence, units, _remedy(run, factor),
+            self.code,
+            self.name,
+            self._severity(run, evidence),
+            confidence(ratio / self.sustained),
+            start,
+            max(start, run.n_steps - 1),
+            message,
+            evidence,
+            units,
+            _remedy(run, factor),
         )
 
     def _onset(self, run: Run) -> tuple[int, float] | None:
@@ -112,6 +126,8 @@ class LrTooHigh:
         first = ratios.steps[ratios.values >= self.shock]
         if first.size:
             start = int(first[0])
+            if start > 0.2 * run.n_steps and not lr_has_risen(run, start):
+                return None  # something else threw the weights: a batch, an instability
             near = ratios.between(start, start + max(10, run.n_steps // 5)).values
             return start, float(near.max())
         settled = ratios.between(5, max(20, run.n_steps // 5)).values
@@ -155,6 +171,15 @@ class LrTooHigh:
 def after_first_step(ratios: Series) -> Series:
     """The ratios without the very first step, which RMSprop and Adam take many times too large."""
     return ratios.between(1, int(ratios.steps[-1])) if len(ratios) else ratios
+
+
+def lr_has_risen(run: Run, step: int) -> bool:
+    """Whether the learning rate at `step` is at least 1.5 times its median before."""
+    lr = main_learning_rate(run)
+    before = None if lr is None else lr.between(0, step - 1).values
+    if lr is None or before is None or not before.size:
+        return False
+    return float(lr.at(np.array([step]))[0]) >= 1.5 * float(np.median(before))
 
 
 def weight_growth(run: Run) -> Series:

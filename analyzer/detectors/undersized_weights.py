@@ -14,7 +14,7 @@ from traindoctor.run import Run
 
 from ..optimizer_code import optimizer_code, rounded
 from ..outcome import final_skill
-from ..parameter_signals import Table, matrices, matrix_table, theoretical_rms
+from ..parameter_signals import Table, matrices, matrix_table, table, theoretical_rms
 from ..phases import main_group, phases
 from ..phrases import confidence, place, x_unit
 
@@ -28,7 +28,8 @@ class UndersizedWeights:
     A matrix is undersized when its root mean square ended below `share` of the smaller of its first one and
     torch's default initial one, 1 / sqrt(3 fan-in). Under AdamW's decoupled decay weights settle near
     sqrt(lr / (2 decay)); what lies above a third of that is not reported. The finding needs half of the
-    matrices; it is a warning when the run ended with a skill below 0.5, critical below 0.1, else a note.
+    matrices; it is a warning when the run ended with a skill below 0.5, critical below 0.1, else a note;
+    also a note where a layer was dead from the start, since decay empties what no gradient feeds.
 
     Why it matters: a layer whose weights are near zero passes no signal forward and no gradient back; the
     network predicts a constant. The usual cause is a weight decay that outweighs the gradient.
@@ -96,6 +97,8 @@ class UndersizedWeights:
         skill = final_skill(run)
         severity = Severity.WARNING if skill < self.poor_skill else Severity.INFO
         severity = Severity.CRITICAL if skill < 0.1 else severity
+        if _is_dead_from_the_start(run):
+            severity = Severity.INFO  # decay empties what no gradient feeds: a symptom
         evidence = {
             "since": float(first),
             "share left": left,
@@ -125,6 +128,11 @@ class UndersizedWeights:
             _remedy(run, decay),
             parameters=tuple(item for _, item in small),
         )
+
+
+def _is_dead_from_the_start(run: Run) -> bool:
+    rows = table(run, "grad_dead_rows", tuple(info.name for info in matrices(run)[:-1]))
+    return bool(rows.names) and bool(np.any(rows.values[0] >= 0.9))
 
 
 def weight_decay(run: Run) -> float:

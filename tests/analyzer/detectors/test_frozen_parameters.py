@@ -8,6 +8,7 @@ import torch
 from tests import runs, weights
 from traindoctor.analyzer.detectors.frozen_parameters import FrozenParameters
 from traindoctor.analyzer.engine import diagnose
+from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
 from traindoctor.run import Run
 
@@ -136,5 +137,31 @@ def test_a_log_without_groups_is_not_taken_for_an_empty_optimizer():
     assert found(out_of_optimizer(run, *everything(run))) == []
 
 
-def test_a_run_without_parameters_is_silent():
-    assert found(Run("r", "r", {"loss/train": runs.healthy_run(N).series["loss/train"]})) == []
+def test_a_log_without_any_parameters_cannot_be_judged():
+    with pytest.raises(NotAssessable, match="not recorded"):
+        found(Run("r", "r", {"lr/0": runs.healthy_run(N).series["lr/0"]}))
+
+
+def unmeasured(run, *names):
+    """The run as recorded when the optimizer does not hold these parameters: known, but without numbers."""
+    tables = {q: {n: s for n, s in table.items() if n not in names} for q, table in run.parameters.items()}
+    return out_of_optimizer(replace(run, parameters=tables), *names)
+
+
+def test_a_model_the_optimizer_holds_nothing_of_is_critical_without_any_statistics():
+    run = runs.healthy_run(N)
+    assert [f.severity for f in found(unmeasured(run, *everything(run)))] == [Severity.CRITICAL]
+
+
+def test_optimizer_parameters_that_never_get_a_gradient_are_critical_when_they_are_all():
+    run = unmoved(runs.healthy_run(N), *everything(runs.healthy_run(N)))
+    (finding,) = found(replace(run, parameters={**run.parameters, "grad_norm": {}}))
+    assert finding.severity is Severity.CRITICAL
+    assert "never received a gradient" in finding.message
+
+
+@pytest.mark.parametrize(("losses", "severity"), [("flat", Severity.CRITICAL), ("fine", Severity.INFO)])
+def test_unmeasured_layers_outside_the_optimizer_are_judged_by_the_outcome(losses, severity):
+    run = unmeasured(runs.healthy_run(N), *BODY)
+    run = weights.with_loss(run, weights.flat(N)) if losses == "flat" else run
+    assert [f.severity for f in found(run)] == [severity]

@@ -87,11 +87,19 @@ def test_factor_always_lowers_and_stays_within_bounds(first):
 
 def test_a_late_jump_of_the_rate_is_found_where_it_happens():
     run = shocked([2.0, 3.0, 2.5], start=500)
+    run = runs.with_series(run, lr__0=Series(np.arange(N), np.where(np.arange(N) < 495, 0.1, 10.0)))
     losses = run.series["loss/train"].values.copy()
     losses[500:] = 30.0
     (finding,) = found(weights.with_loss(run, losses))
     assert 450 <= finding.first_step <= 550
     assert finding.evidence["suggested factor"] < 0.01
+
+
+def test_a_bad_batch_that_throws_the_weights_at_an_unchanged_rate_is_not_blamed_on_it():
+    run = shocked([2.0, 3.0, 2.5], start=500)
+    losses = run.series["loss/train"].values.copy()
+    losses[500:] = 30.0
+    assert found(weights.with_loss(run, losses)) == []
 
 
 def test_large_steps_without_harm_are_silent():

@@ -84,6 +84,13 @@ def test_weights_that_decay_empties_are_critical_and_ranked_above_their_symptoms
     assert diagnose(run).findings[0].code == "TD205"
 
 
+def test_weights_of_units_dead_from_the_start_are_a_symptom():
+    run = sized(lambda steps, old: 0.06 * np.exp(-steps / 150.0), weights.flat(N))
+    run = weights.changed(run, "grad_dead_rows", fc1_weight=1.0)
+    assert codes(UndersizedWeights(), run) == [("TD205", Severity.INFO)]
+    assert diagnose(run).findings[0].code == "TD203"
+
+
 def test_shrinking_to_a_third_is_silent():
     assert codes(UndersizedWeights(), sized(lambda s, old: 0.06 * (1 - 0.66 * s / N), weights.flat(N))) == []
 
