@@ -92,7 +92,8 @@ def choose(
     chosen = {code for name in select for code in _codes_named(name, detectors)} if select else None
     ignored = {code for name in ignore for code in _codes_named(name, detectors)}
     return tuple(
-        detector for detector in detectors
+        detector
+        for detector in detectors
         if (chosen is None or detector.code in chosen) and detector.code not in ignored
     )
 
@@ -119,7 +120,8 @@ def explain(code_or_name: str) -> str:
 def _codes_named(name: str, detectors: Sequence[Detector]) -> set[str]:
     wanted = name.strip().lower()
     found = {
-        detector.code for detector in detectors
+        detector.code
+        for detector in detectors
         if wanted and (detector.code.lower().startswith(wanted) or detector.name.lower() == wanted)
     }
     if not found:

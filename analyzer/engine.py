@@ -65,8 +65,14 @@ def diagnose(
     ranked = rank_causes(findings, run.n_steps)
     schedule, prescription = _schedule_advice(run, ranked, replay)
     return Diagnosis(
-        run, conclude(run, ranked, len(passed)), ranked, tuple(skipped), passed,
-        schedule, prescription, metrics_of(run.predictions),
+        run,
+        conclude(run, ranked, len(passed)),
+        ranked,
+        tuple(skipped),
+        passed,
+        schedule,
+        prescription,
+        metrics_of(run.predictions),
     )
 
 
@@ -94,7 +100,7 @@ def missing_need(detector: Detector, run: Run) -> str:
     for need in detector.needs:
         if not _is_recorded(need, run):
             kind = "parameters:" if need.startswith("parameters:") else need
-            what = f"{need[len(kind):]} of the parameters" if kind == "parameters:" else need
+            what = f"{need[len(kind) :]} of the parameters" if kind == "parameters:" else need
             what = "the learning rate" if need == "lr/" else what
             how = HOW_TO_RECORD.get(kind, "log it in the training loop")
             return f"needs {what}, which was not recorded; to get it, {how}"

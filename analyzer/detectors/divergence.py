@@ -92,7 +92,7 @@ class Divergence:
         if not low_blocks.size:
             return int(curve.steps[0])
         block = int(low_blocks[-1])
-        inside = curve.values[curve.edges[block]:curve.edges[block + 1]]
+        inside = curve.values[curve.edges[block] : curve.edges[block + 1]]
         low = np.flatnonzero(inside <= middle)
         position = int(curve.edges[block] + low[-1] + 1) if low.size else int(curve.edges[block + 1])
         return int(curve.steps[min(position, curve.steps.size - 1)])
@@ -105,16 +105,31 @@ class Divergence:
         unit = x_unit(run)
         what = "and is now worse than at the start" if worse_than_start else "and did not come back"
         return Finding(
-            self.code, self.name, Severity.CRITICAL if worse_than_start else Severity.WARNING,
-            confidence(lost / self.rise), start, int(curve.steps[-1]),
+            self.code,
+            self.name,
+            Severity.CRITICAL if worse_than_start else Severity.WARNING,
+            confidence(lost / self.rise),
+            start,
+            int(curve.steps[-1]),
             f"The training loss diverged from {place(run, start)} on: it rose from {level.best:.3g} to "
             f"{final:.3g} {what}. That is {lost:.0%} of all progress made.",
-            {"diverged at": float(start), "best": level.best, "final": final, "progress lost": lost,
-             "last good step": float(best_step)},
-            {"diverged at": unit, "best": "loss units", "final": "loss units", "progress lost": "fraction",
-             "last good step": unit},
+            {
+                "diverged at": float(start),
+                "best": level.best,
+                "final": final,
+                "progress lost": lost,
+                "last good step": float(best_step),
+            },
+            {
+                "diverged at": unit,
+                "best": "loss units",
+                "final": "loss units",
+                "progress lost": "fraction",
+                "last good step": unit,
+            },
             Remedy(
-                f"Go back to the checkpoint nearest {place(run, best_step)} and divide the learning rate by 3.",
+                f"Go back to the checkpoint nearest {place(run, best_step)} and divide the learning rate "
+                "by 3.",
                 optimizer_code(run, lr_factor=1 / 3)
                 + "\ntorch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)"
                 "  # before optimizer.step()",

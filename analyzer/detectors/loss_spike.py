@@ -38,11 +38,11 @@ class LossSpike:
 
     A loss is in a spike when it exceeds the median of the 60 losses before it by more than `sigmas` robust
     standard deviations of those, by more than `envelope` times what the 98 % quantile of the last 100 does,
-    and by more than `share` of max(B0 - that median, 0.25 B0); the first 5 % of the run and its first 20 losses
-    are exempt. An
-    episode has at least 2 such losses among 3 in a row. It ends when the median of 5 losses is back. Warning
-    when the episodes together take at least `wasted` of the run's steps or when `many` occur; a note
-    otherwise. The cost is the area above the level before, in units of progress times steps.
+    and by more than `share` of max(B0 - that median, 0.25 B0); the first 5 % of the run, at least 20
+    losses, are exempt. An episode has at least 2 such losses among 3 in a row. It ends when the median of 5
+    losses is back. Warning when the episodes together take at least `wasted` of the run's steps or when
+    `many` occur; a note otherwise. The cost is the area above the level before, in progress
+    times steps.
 
     Why it matters: a spike wastes the steps until recovery, and a larger one may not recover.
 
@@ -81,8 +81,9 @@ class LossSpike:
         curve = training_curve(run)
         n = curve.values.size
         if n < self.least_points:
-            raise NotAssessable(f"only {n} finite training losses; {self.least_points} are needed to tell a "
-                                "spike from noise")
+            raise NotAssessable(
+                f"only {n} finite training losses; {self.least_points} are needed to tell a spike from noise"
+            )
         spikes = [spike for spike in self._episodes(run, curve) if spike.recovered]
         if spikes:
             yield self._finding(run, curve, spikes)
@@ -119,15 +120,32 @@ class LossSpike:
         episodes = "one spike" if len(spikes) == 1 else f"{len(spikes)} spikes"
         sign = f" The gradient norm had grown {growth:.3g}-fold just before." if growth >= 5.0 else ""
         return Finding(
-            self.code, self.name, Severity.WARNING if is_material else Severity.INFO, 0.9, first, last,
+            self.code,
+            self.name,
+            Severity.WARNING if is_material else Severity.INFO,
+            0.9,
+            first,
+            last,
             f"The training loss had {episodes}, the worst of {worst.height:.3g} at {place(run, at)}; until "
             f"recovery they took {total} {unit}, {share:.1%} of the run.{sign}",
-            {"spikes": float(len(spikes)), "height": worst.height, "worst at": float(at),
-             "spent in spikes": float(total), "share of the run": share, "area": cost,
-             "gradient growth before": growth},
-            {"spikes": "episodes", "height": "loss units", "worst at": unit, "spent in spikes": unit,
-             "share of the run": "fraction", "area": f"progress x {unit}",
-             "gradient growth before": "times its median"},
+            {
+                "spikes": float(len(spikes)),
+                "height": worst.height,
+                "worst at": float(at),
+                "spent in spikes": float(total),
+                "share of the run": share,
+                "area": cost,
+                "gradient growth before": growth,
+            },
+            {
+                "spikes": "episodes",
+                "height": "loss units",
+                "worst at": unit,
+                "spent in spikes": unit,
+                "share of the run": "fraction",
+                "area": f"progress x {unit}",
+                "gradient growth before": "times its median",
+            },
             _remedy(run, growth),
         )
 
@@ -136,8 +154,8 @@ def _past_quantile(x: Floats, at: np.ndarray) -> Floats:
     """98 % quantile of the 100 values before each index, the first repeated where fewer exist."""
     out = np.empty(at.size)
     for chunk in range(0, at.size, 4096):
-        index = at[chunk:chunk + 4096, None] - np.arange(1, ENVELOPE + 1)[None, :]
-        out[chunk:chunk + 4096] = np.quantile(x[np.maximum(index, 0)], 0.98, axis=1)
+        index = at[chunk : chunk + 4096, None] - np.arange(1, ENVELOPE + 1)[None, :]
+        out[chunk : chunk + 4096] = np.quantile(x[np.maximum(index, 0)], 0.98, axis=1)
     return out
 
 
@@ -153,10 +171,10 @@ def _episodes_of(x: Floats, before: Floats, high: np.ndarray, progress: float, n
         level = float(before[first])
         back = level + max(2.0 * noise, 0.05 * progress)
         # The trailing median of 5 looks back, so recovery is read 4 points later.
-        after = np.flatnonzero(smooth[first + 4:] <= back)
+        after = np.flatnonzero(smooth[first + 4 :] <= back)
         recovered = after.size > 0
         end = min(first + int(after[0]) + 2, x.size - 1) if recovered else x.size - 1
-        inside = x[first:end + 1]
+        inside = x[first : end + 1]
         peak = first + int(np.argmax(inside))
         cost = float(np.maximum(inside - level, 0.0).sum()) / progress
         episodes.append(Spike(first, end, peak, float(x[peak]) - level, cost, recovered))
@@ -185,5 +203,6 @@ def _remedy(run: Run, growth: float) -> Remedy:
     why = "" if growth >= 5.0 else " Since the gradient norm gave no warning, look at the batches there too."
     return Remedy(
         f"Clip the gradient norm at {limit:.2g}, the 90th percentile of this run.{why}",
-        f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={limit:.2g})  # before optimizer.step()",
+        f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={limit:.2g})"
+        "  # before optimizer.step()",
     )

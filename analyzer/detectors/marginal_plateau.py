@@ -40,7 +40,8 @@ class MarginalPlateau:
 
     Example:
         >>> losses = 2.3026 + np.exp(-np.arange(1000) / 30.0)
-        >>> run = Run("r", "r", {"loss/train": Series(np.arange(1000), losses)}, info=RunInfo(baseline=2.3026))
+        >>> series = {"loss/train": Series(np.arange(1000), losses)}
+        >>> run = Run("r", "r", series, info=RunInfo(baseline=2.3026))
         >>> [(f.severity.value, f.first_step) for f in MarginalPlateau().check(run)]
         [('warning', 100)]
     """
@@ -60,7 +61,9 @@ class MarginalPlateau:
         """
         curve, level = training_curve(run), levels(run)
         if not level.baseline_known or level.baseline <= 0.0:
-            raise NotAssessable("the loss of the best constant predictor is unknown: the labels were not seen")
+            raise NotAssessable(
+                "the loss of the best constant predictor is unknown: the labels were not seen"
+            )
         width = self._width(curve, level.baseline)
         stretches = spans_of(np.abs(curve.medians - level.baseline) <= width)
         if not stretches or level.initial < level.baseline - width:
@@ -82,18 +85,36 @@ class MarginalPlateau:
         is_stuck = last == curve.medians.size - 1
         length = end - start + 1
         share = (last - first + 1) / curve.medians.size
-        level = float(np.median(curve.medians[first:last + 1]))
+        level = float(np.median(curve.medians[first : last + 1]))
         unit = x_unit(run)
         until = "to the end" if is_stuck else f"to {place(run, end)}, then it got away"
         return Finding(
-            self.code, self.name, Severity.WARNING if is_stuck else Severity.INFO, 0.9 if is_stuck else 0.8,
-            start, end,
+            self.code,
+            self.name,
+            Severity.WARNING if is_stuck else Severity.INFO,
+            0.9 if is_stuck else 0.8,
+            start,
+            end,
             f"The training loss sat at {level:.3g} from {place(run, start)} {until}: {length} {unit}, "
             f"{share:.0%} of the run. A constant answer gives {baseline:.3g}.",
-            {"level": level, "constant predictor": baseline, "from": float(start), "to": float(end),
-             "length": float(length), "share of the run": share, "band": width},
-            {"level": "loss units", "constant predictor": "loss units", "from": unit, "to": unit,
-             "length": unit, "share of the run": "fraction", "band": "loss units"},
+            {
+                "level": level,
+                "constant predictor": baseline,
+                "from": float(start),
+                "to": float(end),
+                "length": float(length),
+                "share of the run": share,
+                "band": width,
+            },
+            {
+                "level": "loss units",
+                "constant predictor": "loss units",
+                "from": unit,
+                "to": unit,
+                "length": unit,
+                "share of the run": "fraction",
+                "band": "loss units",
+            },
             Remedy(
                 "Search the learning rate over three decades and add a warm-up; if every rate stays there, "
                 "check that the input reaches the output.",

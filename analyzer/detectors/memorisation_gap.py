@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
 
-from ..phrases import confidence, place
+from ..phrases import confidence, place, x_unit
 from ..reference import levels, training_curve, validation_curve
+from ..signal import median3
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,10 @@ class MemorisationGap:
 
     (validation - training) / B0 at the end exceeds `gap` while the training skill 1 - training/B0 exceeds
     `solved`; B0 is the loss of the best constant predictor. Both losses are medians over the end of the run.
-    Healthy runs on small networks have gaps of 0.01-0.05. The ratio of the two losses is not used: it grows
-    without bound in every run that fits its training data.
+    Warning when the run went on for `many_passes` epochs after the training data were solved, or when the
+    validation loss ended above its best by `worsening` of B0; a note otherwise, for a gap alone also comes
+    with good settings on little data. The ratio of the two losses is not used: it grows without bound in
+    every run that fits its training data.
 
     Why it matters: the model has capacity to spare for memorising; the validation loss is limited by data
     and regularisation, not by training longer.
@@ -39,7 +43,7 @@ class MemorisationGap:
         >>> steps, k = np.arange(1000), np.arange(10)
         >>> series = {"loss/train": Series(steps, 2.3 * np.exp(-steps / 100)),
         ...           "loss/validation": Series(100 * k + 99, 1.0 + np.exp(-k / 2.0))}
-        >>> run = Run("r", "r", series, info=RunInfo(baseline=2.3026))
+        >>> run = Run("r", "r", series, info=RunInfo(baseline=2.3026, epochs=100))
         >>> [f.severity.value for f in MemorisationGap().check(run)]
         ['warning']
     """
@@ -49,6 +53,8 @@ class MemorisationGap:
     needs: tuple[str, ...] = (LOSS_TRAIN, LOSS_VALIDATION)
     gap: float = 0.15
     solved: float = 0.9
+    many_passes: float = 20.0
+    worsening: float = 0.05
     least_evaluations: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
@@ -60,28 +66,60 @@ class MemorisationGap:
         evaluations = validation_curve(run, self.least_evaluations)
         curve, level = training_curve(run), levels(run)
         if not level.baseline_known or level.baseline <= 0.0:
-            raise NotAssessable("the loss of the best constant predictor is unknown: the labels were not seen")
+            raise NotAssessable(
+                "the loss of the best constant predictor is unknown: the labels were not seen"
+            )
         training = float(curve.medians[-1])
         validation = float(np.median(evaluations.values[-3:]))
         skill, gap = level.skill(training), (validation - training) / level.baseline
         if gap <= self.gap or skill <= self.solved:
             return
-        at = curve.medians < (1.0 - self.solved) * level.baseline
-        start = curve.first_step(int(np.argmax(at)))
-        held_out = level.skill(validation)
+        solved = curve.medians < (1.0 - self.solved) * level.baseline
+        start = curve.first_step(int(np.argmax(solved)))
+        passes = _passes_since(run, start)
+        worsening = (validation - float(median3(evaluations.values).min())) / level.baseline
+        is_material = passes >= self.many_passes or worsening >= self.worsening
         yield Finding(
-            self.code, self.name, Severity.WARNING, confidence(gap / self.gap), start, int(curve.steps[-1]),
+            self.code,
+            self.name,
+            Severity.WARNING if is_material else Severity.INFO,
+            confidence(gap / self.gap),
+            start,
+            int(curve.steps[-1]),
             f"The model memorises its training data: since {place(run, start)} {skill:.0%} of the constant "
-            f"predictor's loss is gone in training, but only {held_out:.0%} in validation ({training:.3g} "
-            f"against {validation:.3g}).",
-            {"gap": gap, "training skill": skill, "validation skill": held_out, "training loss": training,
-             "validation loss": validation, "solved since": float(start)},
-            {"gap": "share of the constant predictor's loss", "training skill": "fraction",
-             "validation skill": "fraction", "training loss": "loss units", "validation loss": "loss units",
-             "solved since": "steps"},
+            f"predictor's loss is gone in training, but only {level.skill(validation):.0%} in validation "
+            f"({training:.3g} against {validation:.3g}).",
+            {
+                "gap": gap,
+                "training skill": skill,
+                "validation skill": level.skill(validation),
+                "training loss": training,
+                "validation loss": validation,
+                "solved since": float(start),
+                "passes since": passes,
+                "validation worse than its best by": worsening,
+            },
+            {
+                "gap": "share of the constant predictor's loss",
+                "training skill": "fraction",
+                "validation skill": "fraction",
+                "training loss": "loss units",
+                "validation loss": "loss units",
+                "solved since": x_unit(run),
+                "passes since": "epochs",
+                "validation worse than its best by": "share of the constant predictor's loss",
+            },
             Remedy(
                 "Use more data or augmentation, or regularise more; training longer will not help.",
                 "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05)\n"
                 "criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)",
             ),
         )
+
+
+def _passes_since(run: Run, step: int) -> float:
+    """Passes over the training data since a step, epochs; 0 where the number of epochs is unknown."""
+    if run.info.x_unit == "epochs":
+        return float(run.n_steps - step)
+    epochs = run.info.epochs
+    return epochs * (1.0 - step / max(run.n_steps, 1)) if math.isfinite(epochs) else 0.0

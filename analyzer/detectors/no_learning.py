@@ -94,7 +94,9 @@ class NoLearning:
         self, run: Run, level: Levels, reached: float, is_learning: bool, first: int, last: int
     ) -> Finding:
         evidence = {
-            "best loss": reached, "constant predictor": level.baseline, "best training loss": level.best,
+            "best loss": reached,
+            "constant predictor": level.baseline,
+            "best training loss": level.best,
             "share of the constant predictor's loss": reached / level.baseline,
         }
         units = dict.fromkeys(evidence, "loss units")
@@ -110,8 +112,9 @@ class NoLearning:
                 "the same way.",
                 "for x, y in itertools.islice(train_loader, 3):\n    print(x.mean(), x.std(), y[:10])",
             )
-            return Finding(self.code, self.name, Severity.CRITICAL, 0.9, first, last, message, evidence,
-                           units, remedy)
+            return Finding(
+                self.code, self.name, Severity.CRITICAL, 0.9, first, last, message, evidence, units, remedy
+            )
         is_falling = late_trend(run).is_falling
         message = (
             f"The model never beat a constant answer: its best loss is {reached:.3g}, and answering the same "
@@ -120,8 +123,16 @@ class NoLearning:
         )
         margin = reached / level.baseline / self.share
         return Finding(
-            self.code, self.name, Severity.INFO if is_falling else Severity.CRITICAL,
-            confidence(1.0 + 10.0 * (margin - 1.0)), first, last, message, evidence, units, _remedy(run),
+            self.code,
+            self.name,
+            Severity.INFO if is_falling else Severity.CRITICAL,
+            confidence(1.0 + 10.0 * (margin - 1.0)),
+            first,
+            last,
+            message,
+            evidence,
+            units,
+            _remedy(run),
         )
 
     def _has_no_trend(self, run: Run, level: Levels) -> bool:
@@ -136,12 +147,21 @@ class NoLearning:
         fall = level.initial - level.best
         n = int(curve.steps[-1] - curve.steps[0]) + 1
         return Finding(
-            self.code, self.name, Severity.WARNING, 0.7, int(curve.steps[0]), int(curve.steps[-1]),
+            self.code,
+            self.name,
+            Severity.WARNING,
+            0.7,
+            int(curve.steps[0]),
+            int(curve.steps[-1]),
             f"The training loss has no trend: it began at {level.initial:.3g}, and its best level in {n} "
             f"{x_unit(run)} is {level.best:.3g}.",
             {"first losses": level.initial, "best loss": level.best, "fall": fall, "length": float(n)},
-            {"first losses": "loss units", "best loss": "loss units", "fall": "loss units",
-             "length": x_unit(run)},
+            {
+                "first losses": "loss units",
+                "best loss": "loss units",
+                "fall": "loss units",
+                "length": x_unit(run),
+            },
             _remedy(run),
         )
 
@@ -154,5 +174,8 @@ def _best_validation(run: Run) -> float:
 
 
 def _remedy(run: Run) -> Remedy:
-    return Remedy("Try to overfit one batch: if that fails, the wiring or the learning rate is wrong, else look "
-                  "at the data.", OVERFIT_ONE_BATCH)
+    return Remedy(
+        "Try to overfit one batch: if that fails, the wiring or the learning rate is wrong, else look "
+        "at the data.",
+        OVERFIT_ONE_BATCH,
+    )

@@ -72,20 +72,33 @@ class NonFinite:
         growth = precursor_growth(run, start)
         unit = x_unit(run)
         evidence = {
-            "first non-finite": float(start), "non-finite losses": float(bad.sum()),
-            "share non-finite since": share, "gradient growth before": growth, "looked back": float(PRECURSOR),
+            "first non-finite": float(start),
+            "non-finite losses": float(bad.sum()),
+            "share non-finite since": share,
+            "gradient growth before": growth,
+            "looked back": float(PRECURSOR),
         }
         units = {
-            "first non-finite": unit, "non-finite losses": "losses",
-            "share non-finite since": "fraction", "gradient growth before": "times its median",
+            "first non-finite": unit,
+            "non-finite losses": "losses",
+            "share non-finite since": "fraction",
+            "gradient growth before": "times its median",
             "looked back": unit,
         }
         message = _message(run, start, int(bad.sum()), share, parameter, is_lasting, growth)
         last = int(loss.steps[-1]) if is_lasting else int(loss.steps[np.flatnonzero(bad)[-1]])
         return Finding(
-            self.code, self.name, Severity.CRITICAL if is_lasting else Severity.INFO,
-            1.0 if is_lasting else 0.9, start, max(last, start), message, evidence, units,
-            _remedy(run, start, parameter, is_lasting, growth), parameters=(parameter,) if parameter else (),
+            self.code,
+            self.name,
+            Severity.CRITICAL if is_lasting else Severity.INFO,
+            1.0 if is_lasting else 0.9,
+            start,
+            max(last, start),
+            message,
+            evidence,
+            units,
+            _remedy(run, start, parameter, is_lasting, growth),
+            parameters=(parameter,) if parameter else (),
         )
 
     def _amp(self, run: Run) -> Iterator[Finding]:
@@ -95,13 +108,20 @@ class NonFinite:
         if share < self.amp_share and lowest >= 1.0:
             return
         yield Finding(
-            self.code, self.name, Severity.WARNING, 0.9, max(0, run.n_steps - 200), max(0, run.n_steps - 1),
-            f"Mixed precision overflows too often: {share:.0%} of the last 200 steps were skipped and the loss "
-            f"scale is {lowest:.3g}.",
+            self.code,
+            self.name,
+            Severity.WARNING,
+            0.9,
+            max(0, run.n_steps - 200),
+            max(0, run.n_steps - 1),
+            f"Mixed precision overflows too often: {share:.0%} of the last 200 steps were skipped and the "
+            f"loss scale is {lowest:.3g}.",
             {"skipped share": share, "steps looked at": 200.0, "loss scale": lowest},
             {"skipped share": "fraction", "steps looked at": "steps", "loss scale": "dimensionless"},
-            Remedy("Train in bfloat16, which needs no loss scale, or lower the learning rate.",
-                   'with torch.autocast("cuda", dtype=torch.bfloat16):\n    loss = criterion(model(x), y)'),
+            Remedy(
+                "Train in bfloat16, which needs no loss scale, or lower the learning rate.",
+                'with torch.autocast("cuda", dtype=torch.bfloat16):\n    loss = criterion(model(x), y)',
+            ),
         )
 
 
@@ -145,7 +165,11 @@ def _message(
     if not is_lasting:
         return f"{n_bad} training losses from {where} on were NaN or infinite, and the run recovered."
     what = "The training loss" if n_bad else f"The weights of {parameter}"
-    sign = f" The gradient norm had grown {growth:.3g}-fold in the {PRECURSOR} steps before." if growth > 1.0 else ""
+    sign = (
+        f" The gradient norm had grown {growth:.3g}-fold in the {PRECURSOR} steps before."
+        if growth > 1.0
+        else ""
+    )
     since = f" and {share:.0%} of the losses since were not finite" if n_bad else ""
     return f"{what} became NaN or infinite at {where}{since}; everything after it is wasted.{sign}"
 
@@ -155,13 +179,14 @@ def _remedy(run: Run, start: int, parameter: str, is_lasting: bool, growth: floa
         return Remedy("Look at the batches at those steps; nothing else is needed if they are rare.")
     if growth > 1.0:
         return Remedy(
-            f"Go back to the last checkpoint before {place(run, start)}, divide the learning rate by 3 and clip.",
+            f"Go back to the last checkpoint before {place(run, start)}, divide the learning rate by 3 "
+            "and clip.",
             optimizer_code(run, lr_factor=1 / 3)
             + "\ntorch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)  # before optimizer.step()",
         )
     layer = f" {parameter}" if parameter else " the batch and the loss"
     return Remedy(
-        f"Go back to the last checkpoint before {place(run, start)} and look at{layer}: log, sqrt or division "
-        "by zero, labels out of range, float16 overflow.",
+        f"Go back to the last checkpoint before {place(run, start)} and look at{layer}: log, sqrt or "
+        "division by zero, labels out of range, float16 overflow.",
         "torch.autograd.set_detect_anomaly(True)  # names the operation; slow, for a few steps only",
     )

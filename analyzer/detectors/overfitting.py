@@ -95,29 +95,46 @@ class Overfitting:
         wasted = after.last_step - after.best_step
         accuracy = accuracy_change(run, after.best_step)
         evidence = {
-            "best at": float(after.best_step), "best": after.best, "final": after.final, "rise": after.rise,
-            "progress lost": lost, "after the best": float(wasted), "standard error": after.standard_error,
-            "training loss then": then, "training loss at the end": now,
+            "best at": float(after.best_step),
+            "best": after.best,
+            "final": after.final,
+            "rise": after.rise,
+            "progress lost": lost,
+            "after the best": float(wasted),
+            "standard error": after.standard_error,
+            "training loss then": then,
+            "training loss at the end": now,
         }
         units = {
-            "best at": unit, "best": "loss units", "final": "loss units", "rise": "loss units",
-            "progress lost": "fraction", "after the best": unit, "standard error": "loss units",
-            "training loss then": "loss units", "training loss at the end": "loss units",
+            "best at": unit,
+            "best": "loss units",
+            "final": "loss units",
+            "rise": "loss units",
+            "progress lost": "fraction",
+            "after the best": unit,
+            "standard error": "loss units",
+            "training loss then": "loss units",
+            "training loss at the end": "loss units",
         }
         note = ""
         if accuracy is not None:
             evidence["accuracy change"], units["accuracy change"] = accuracy, "fraction"
             note = f" Accuracy changed by {accuracy:+.1%} over the same time."
         return Finding(
-            self.code, self.name, Severity.WARNING if lost >= self.material else Severity.INFO,
-            confidence(after.rise / threshold), after.best_step, after.last_step,
+            self.code,
+            self.name,
+            Severity.WARNING if lost >= self.material else Severity.INFO,
+            confidence(after.rise / threshold),
+            after.best_step,
+            after.last_step,
             f"The model overfits from {place(run, after.best_step)} on: the validation loss rose from "
-            f"{after.best:.3g} to {after.final:.3g} ({lost:.0%} of its progress) while the training loss fell "
-            f"from {then:.3g} to {now:.3g}.{note}",
-            evidence, units,
+            f"{after.best:.3g} to {after.final:.3g} ({lost:.0%} of its progress) while the training loss "
+            f"fell from {then:.3g} to {now:.3g}.{note}",
+            evidence,
+            units,
             Remedy(
-                f"Use the checkpoint of {place(run, after.best_step)} and stop early: the {wasted} {unit} since "
-                "were wasted. More data, augmentation or weight decay move that point later.",
+                f"Use the checkpoint of {place(run, after.best_step)} and stop early: the {wasted} {unit} "
+                "since were wasted. More data, augmentation or weight decay move that point later.",
                 KEEP_THE_BEST,
             ),
         )
@@ -137,5 +154,5 @@ def accuracy_change(run: Run, step: int) -> float | None:
     if finite is None or len(finite) < 6:
         return None
     middle = int(np.argmin(np.abs(finite.steps - step)))
-    around = finite.values[max(0, middle - 1):middle + 2]
+    around = finite.values[max(0, middle - 1) : middle + 2]
     return float(np.median(finite.values[-3:]) - np.median(around))

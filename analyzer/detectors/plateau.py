@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
@@ -14,6 +16,7 @@ from traindoctor.run import Run
 from ..phases import phases
 from ..phrases import confidence, place, x_unit
 from ..reference import Curve, levels, training_curve
+from ..signal import block_edges, block_medians
 from ..trend import Trend, late_trend
 
 WINDOWS = (0.34, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -23,13 +26,15 @@ WINDOWS = (0.34, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.9
 class Plateau:
     """Reports a training loss proven flat at the end of the run, far from solved, with the LR still high.
 
-    Looks at the last quarter of the losses. Three things must hold. There is no significant trend: Mann and
+    Looks at the last quarter of the losses. Four things must hold. There is no significant trend: Mann and
     Kendall's score of 20 block means lies within 2.33. A fall is also proven small: the upper bound (5 %) of
     the Theil-Sen slope, carried on for as many steps again, gains less than `equivalence` of the progress
-    made. And there is something to gain: the learning rate is still at least `hot` of its peak, and the
-    training skill 1 - loss/B0 is below `solved`. The plateau is the longest ending of the run that is flat
-    by the same test. Warning when it takes at least `long` of the run, a note otherwise or when no learning
-    rate was recorded. No answer with fewer than `least_effective` independent losses.
+    made. The level is no worse than the best by more than `worse` of it. And there is something to gain: the
+    learning rate is still at least `hot` of its peak, and the training skill 1 - loss/B0 is below `solved`.
+    The plateau is the longest ending of the run that is flat by the same test, less what lies above its
+    level at the beginning. Warning when it takes at least `long` of the run, the skill is below
+    `nearly_solved` and a learning rate was recorded; a note otherwise. No answer with fewer than
+    `least_effective` independent losses.
 
     Why it matters: the steps since the onset bought nothing; a decaying learning rate usually lowers the
     loss at once, by averaging out the noise of large steps.
@@ -46,7 +51,8 @@ class Plateau:
         >>> rng = np.random.default_rng(0)
         >>> losses = np.r_[np.linspace(2.0, 1.0, 800), np.full(1200, 1.0)] + 0.02 * rng.normal(size=2000)
         >>> steps = np.arange(2000)
-        >>> run = Run("r", "r", {"loss/train": Series(steps, losses), "lr/0": Series(steps, np.full(2000, 0.1))})
+        >>> lr = Series(steps, np.full(2000, 0.1))
+        >>> run = Run("r", "r", {"loss/train": Series(steps, losses), "lr/0": lr})
         >>> [(f.severity.value, 700 < f.first_step < 900) for f in Plateau().check(run)]
         [('warning', True)]
     """
@@ -57,7 +63,9 @@ class Plateau:
     equivalence: float = 0.02
     hot: float = 0.3
     solved: float = 0.95
+    nearly_solved: float = 0.85
     long: float = 0.33
+    worse: float = 0.1
     least_effective: float = 30.0
 
     def check(self, run: Run) -> Iterator[Finding]:
@@ -71,6 +79,9 @@ class Plateau:
         found = phases(run)
         if (not math.isnan(skill) and skill >= self.solved) or (found and found.final_share < self.hot):
             return
+        has_worsened = trend.level - level.best > self.worse * level.progress
+        if trend.is_falling or trend.is_rising or has_worsened:
+            return
         if trend.n_effective < self.least_effective:
             raise NotAssessable(
                 f"the last quarter holds {trend.n_effective:.0f} independent losses; "
@@ -80,11 +91,11 @@ class Plateau:
             return
         for share in WINDOWS:
             longer = late_trend(run, share)
-            if not self._is_flat(longer, level.progress):
-                break
-            trend = longer
-        yield self._finding(run, curve, trend, trend.largest_gain(trend.length) / level.progress, skill,
-                            found is not None)
+            if self._is_flat(longer, level.progress):
+                trend = longer
+        yield self._finding(
+            run, curve, trend, trend.largest_gain(trend.length) / level.progress, skill, found is not None
+        )
 
     def _is_flat(self, trend: Trend, progress: float) -> bool:
         has_trend = trend.is_falling or trend.is_rising
@@ -93,39 +104,66 @@ class Plateau:
     def _finding(
         self, run: Run, curve: Curve, trend: Trend, gain: float, skill: float, lr_known: bool
     ) -> Finding:
-        start = trend.first_step
+        start = _onset(curve, trend, 0.01 * levels(run).progress)
         total = int(curve.steps[-1] - curve.steps[0]) + 1
         length = int(curve.steps[-1]) - start + 1
         share = length / total
-        is_material = lr_known and share >= self.long
+        is_material = lr_known and share >= self.long and not skill >= self.nearly_solved
         unit = x_unit(run)
         evidence = {
-            "flat since": float(start), "level": trend.level, "length": float(length), "share of the run": share,
-            "largest gain": gain, "trend score": trend.z, "independent losses": trend.n_effective,
+            "flat since": float(start),
+            "level": trend.level,
+            "length": float(length),
+            "share of the run": share,
+            "largest gain": gain,
+            "trend score": trend.z,
+            "independent losses": trend.n_effective,
         }
         units = {
-            "flat since": unit, "level": "loss units", "length": unit, "share of the run": "fraction",
-            "largest gain": "share of progress", "trend score": "standard deviations",
+            "flat since": unit,
+            "level": "loss units",
+            "length": unit,
+            "share of the run": "fraction",
+            "largest gain": "share of progress",
+            "trend score": "standard deviations",
             "independent losses": "losses",
         }
         if not math.isnan(skill):
             evidence["skill"], units["skill"] = skill, "fraction"
         margin = min(share / self.long, self.equivalence / max(gain, 1e-3))
         return Finding(
-            self.code, self.name, Severity.WARNING if is_material else Severity.INFO, confidence(margin),
-            start, int(curve.steps[-1]),
-            f"The training loss has been flat at {trend.level:.3g} since {place(run, start)}: the last {length} "
-            f"{unit} ({share:.0%} of the run) bought nothing. Going on as it is would gain at most "
+            self.code,
+            self.name,
+            Severity.WARNING if is_material else Severity.INFO,
+            confidence(margin),
+            start,
+            int(curve.steps[-1]),
+            f"The training loss has been flat at {trend.level:.3g} since {place(run, start)}: the last "
+            f"{length} {unit} ({share:.0%} of the run) bought nothing. Going on as it is would gain at most "
             f"{gain:.1%} of the progress made so far.",
-            evidence, units, _remedy(length, unit),
+            evidence,
+            units,
+            _remedy(length, unit),
         )
+
+
+def _onset(curve: Curve, trend: Trend, tolerance: float) -> int:
+    """First step of the window from which on the loss stays at its level: a flat test alone begins early."""
+    first = int(np.searchsorted(curve.steps, trend.first_step))
+    values = curve.values[first:]
+    edges, medians = block_edges(values.size, 40), block_medians(values, 40)
+    error = 1.25 * curve.noise * math.sqrt(medians.size / values.size)
+    above = medians - trend.level > max(tolerance, 3.0 * error)
+    leading = int(np.argmin(above)) if not above.all() else 0
+    return int(curve.steps[first + edges[leading]])
 
 
 def _remedy(length: int, unit: str) -> Remedy:
     decay = max(1, round(0.2 * length)) if unit == "steps" else 0
     code = (
         f"scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / {decay}, total_iters={decay - 1})"
-        if decay > 1 else ""
+        if decay > 1
+        else ""
     )
     return Remedy(
         "Decay the learning rate to 0 from the last checkpoint"

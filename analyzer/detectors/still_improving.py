@@ -70,15 +70,32 @@ class StillImproving:
         fall = -trend.slope.value * (trend.last_step - trend.first_step)
         length = int(curve.steps[-1]) + 1
         yield Finding(
-            self.code, self.name, Severity.INFO, confidence(gain / self.gain), trend.first_step, trend.last_step,
+            self.code,
+            self.name,
+            Severity.INFO,
+            confidence(gain / self.gain),
+            trend.first_step,
+            trend.last_step,
             f"The training loss was still falling at the end: by {fall:.3g} in the last "
-            f"{trend.last_step - trend.first_step} {unit}. Twice as many {unit} are predicted to gain another "
-            f"{gain:.0%} of the progress made.",
-            {"fall": fall, "window": float(trend.last_step - trend.first_step), "predicted gain": gain,
-             "trend score": trend.z, "length": float(length)},
-            {"fall": "loss units", "window": unit, "predicted gain": "share of progress",
-             "trend score": "standard deviations", "length": unit},
-            Remedy(f"Train for {2 * length} {unit} instead of {length}, and decay the learning rate at the end."),
+            f"{trend.last_step - trend.first_step} {unit}. Twice as many {unit} are predicted to gain "
+            f"another {gain:.0%} of the progress made.",
+            {
+                "fall": fall,
+                "window": float(trend.last_step - trend.first_step),
+                "predicted gain": gain,
+                "trend score": trend.z,
+                "length": float(length),
+            },
+            {
+                "fall": "loss units",
+                "window": unit,
+                "predicted gain": "share of progress",
+                "trend score": "standard deviations",
+                "length": unit,
+            },
+            Remedy(
+                f"Train for {2 * length} {unit} instead of {length}, and decay the learning rate at the end."
+            ),
         )
 
     def _validation_improves(self, run: Run) -> bool:
@@ -96,7 +113,9 @@ def predicted_gain(curve: Curve) -> float:
     The exponent is searched on a grid; a and b are least squares. The first 10 % are left out: they follow
     no power law.
     """
-    x = np.array([curve.steps[lo:hi].mean() for lo, hi in zip(curve.edges[:-1], curve.edges[1:], strict=True)])
+    x = np.array(
+        [curve.steps[lo:hi].mean() for lo, hi in zip(curve.edges[:-1], curve.edges[1:], strict=True)]
+    )
     y = curve.medians
     x, y = x[2:] + 1.0, y[2:]
     best: tuple[float, float] = (np.inf, 0.0)
@@ -104,7 +123,7 @@ def predicted_gain(curve: Curve) -> float:
     for power in np.linspace(0.1, 3.0, 30):
         basis = (x / end) ** -power
         slope, error = _least_squares(basis, y)
-        gain = slope * (1.0 - 2.0 ** -power)
+        gain = slope * (1.0 - 2.0**-power)
         if error < best[0]:
             best = (error, gain)
     return max(0.0, best[1])

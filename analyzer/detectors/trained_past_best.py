@@ -49,7 +49,7 @@ class TrainedPastBest:
     name: str = "trained-past-best"
     needs: tuple[str, ...] = ()
     late: float = 0.2
-    sigmas: float = 3.0
+    sigmas: float = 4.0
     least_rise: float = 0.05
     least_drop: float = 0.02
     material: float = 0.1
@@ -83,7 +83,9 @@ class TrainedPastBest:
             finite = series.finite() if series is not None else None
             if finite is not None and len(finite) >= self.least_evaluations:
                 return (finite, True) if is_loss else (Series(finite.steps, -finite.values), False)
-        raise NotAssessable(f"fewer than {self.least_evaluations} evaluations of a validation loss or accuracy")
+        raise NotAssessable(
+            f"fewer than {self.least_evaluations} evaluations of a validation loss or accuracy"
+        )
 
     def _finding(
         self, run: Run, after: AfterBest, is_loss: bool, lost: float, threshold: float, is_material: bool
@@ -93,14 +95,28 @@ class TrainedPastBest:
         since = after.last_step - after.best_step
         share = since / max(run.n_steps, 1)
         return Finding(
-            self.code, self.name, Severity.WARNING if is_material else Severity.INFO,
-            confidence(lost / threshold), after.best_step, after.last_step,
+            self.code,
+            self.name,
+            Severity.WARNING if is_material else Severity.INFO,
+            confidence(lost / threshold),
+            after.best_step,
+            after.last_step,
             f"The best model was at {place(run, after.best_step)}: validation {what} {best:.3g} then, "
             f"{final:.3g} at the end. {share:.0%} of the run came after it.",
-            {"best at": float(after.best_step), "best": best, "final": final, "share after": share,
-             "lost": lost},
-            {"best at": x_unit(run), "best": unit, "final": unit, "share after": "fraction",
-             "lost": "share of progress" if is_loss else "fraction"},
+            {
+                "best at": float(after.best_step),
+                "best": best,
+                "final": final,
+                "share after": share,
+                "lost": lost,
+            },
+            {
+                "best at": x_unit(run),
+                "best": unit,
+                "final": unit,
+                "share after": "fraction",
+                "lost": "share of progress" if is_loss else "fraction",
+            },
             Remedy(
                 f"Use the checkpoint of {place(run, after.best_step)}, and plan the next run to end there: "
                 f"{after.best_step + 1} {x_unit(run)}.",

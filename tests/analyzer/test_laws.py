@@ -21,20 +21,49 @@ EACH = pytest.mark.parametrize("detector", CATALOG, ids=lambda detector: f"{dete
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?%?(?![\w])")
 
 TROUBLED = {
-    "nan": runs.nan_run, "diverged": runs.diverged_run, "spiked": runs.spiked_run,
-    "plateaued": runs.plateaued_run, "unlearning": runs.unlearning_run, "marginal": runs.marginal_run,
-    "overfitted": runs.overfitted_run, "memorised": runs.memorised_run, "improving": runs.improving_run,
+    "nan": runs.nan_run,
+    "diverged": runs.diverged_run,
+    "spiked": runs.spiked_run,
+    "plateaued": runs.plateaued_run,
+    "unlearning": runs.unlearning_run,
+    "marginal": runs.marginal_run,
+    "overfitted": runs.overfitted_run,
+    "memorised": runs.memorised_run,
+    "improving": runs.improving_run,
 }
 
 
 def everything(values, steps=None):
     """A run with every recordable quantity, all with the same values."""
     series = Series(np.arange(len(values)) if steps is None else steps, np.asarray(values, dtype=float))
-    names = ("loss/train", "loss/validation", "accuracy/validation", "lr/0", "grad_norm/global",
-             "grad_norm/preclip", "time/step", "epoch", "batch_size", "amp/scale", "amp/skipped",
-             "micro_batches", "stale_gradients")
-    quantities = ("weight_norm", "weight_rms", "weight_max", "weight_mean", "weight_std", "weight_zeros",
-                  "grad_norm", "update_norm", "update_ratio", "grad_zero_rows", "grad_dead_rows")
+    names = (
+        "loss/train",
+        "loss/validation",
+        "accuracy/validation",
+        "lr/0",
+        "grad_norm/global",
+        "grad_norm/preclip",
+        "time/step",
+        "epoch",
+        "batch_size",
+        "amp/scale",
+        "amp/skipped",
+        "micro_batches",
+        "stale_gradients",
+    )
+    quantities = (
+        "weight_norm",
+        "weight_rms",
+        "weight_max",
+        "weight_mean",
+        "weight_std",
+        "weight_zeros",
+        "grad_norm",
+        "update_norm",
+        "update_ratio",
+        "grad_zero_rows",
+        "grad_dead_rows",
+    )
     tables = {q: {p.name: series for p in runs.parameter_infos()} for q in quantities}
     return Run("any", "any", dict.fromkeys(names, series), tables, (), None, runs.known_info())
 
@@ -89,8 +118,15 @@ def test_documentation_has_every_section_in_order(detector):
 @EACH
 def test_example_runs(detector):
     kind = type(detector)
-    names = {"np": np, "Run": Run, "RunInfo": RunInfo, "Series": Series, "Event": Event,
-             "ParameterInfo": ParameterInfo, "OptimizerInfo": OptimizerInfo}
+    names = {
+        "np": np,
+        "Run": Run,
+        "RunInfo": RunInfo,
+        "Series": Series,
+        "Event": Event,
+        "ParameterInfo": ParameterInfo,
+        "OptimizerInfo": OptimizerInfo,
+    }
     module = vars(sys.modules[kind.__module__])
     examples = doctest.DocTestFinder(recurse=False).find(kind, kind.__name__, globs={**names, **module})
     runner = doctest.DocTestRunner()
@@ -191,15 +227,21 @@ def test_more_of_the_same_does_not_erase_a_finding(trouble):
     run = TROUBLED[trouble]()
     n = run.n_steps
     loss = run.series["loss/train"].values
-    longer = np.concatenate([loss, loss[-n // 5:]])
+    longer = np.concatenate([loss, loss[-n // 5 :]])
     lr = run.series["lr/0"].values
     more = runs.with_series(
-        run, loss__train=Series(np.arange(longer.size), longer),
+        run,
+        loss__train=Series(np.arange(longer.size), longer),
         lr__0=Series(np.arange(longer.size), np.concatenate([lr, np.full(longer.size - n, lr[-1])])),
     )
     loud = {f.code for f in diagnose(run).findings if f.severity is not Severity.INFO}
     still = {f.code for f in diagnose(more).findings if f.severity is not Severity.INFO}
-    own = {"nan": "TD103", "diverged": "TD102", "plateaued": "TD101", "unlearning": "TD107",
-           "marginal": "TD108"}[trouble]
+    own = {
+        "nan": "TD103",
+        "diverged": "TD102",
+        "plateaued": "TD101",
+        "unlearning": "TD107",
+        "marginal": "TD108",
+    }[trouble]
     assert own in loud
     assert own in still

@@ -1,0 +1,55 @@
+"""Training solved, validation not."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests import runs
+from traindoctor.analyzer.detectors.memorisation_gap import MemorisationGap
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Severity
+from traindoctor.run import Series
+
+
+def check(run):
+    return list(MemorisationGap().check(run))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_finds_a_gap_without_a_rise(seed):
+    (finding,) = check(runs.memorised_run(seed=seed))
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["gap"] == pytest.approx((1.0 - 0.02) / runs.B0, abs=0.02)
+    assert 100 < finding.first_step < 2000
+
+
+def test_a_gap_that_cost_nothing_is_a_note():
+    run = runs.memorised_run()
+    (finding,) = check(replace(run, info=replace(run.info, epochs=10.0)))
+    assert finding.severity is Severity.INFO
+
+
+def test_a_gap_with_a_rising_validation_loss_is_a_warning():
+    run = runs.memorised_run()
+    worse = Series(runs.evaluation_steps(3000, 20), np.linspace(0.7, 1.2, 20))
+    run = runs.with_series(replace(run, info=replace(run.info, epochs=10.0)), loss__validation=worse)
+    (finding,) = check(run)
+    assert finding.severity is Severity.WARNING
+
+
+def test_a_healthy_gap_is_nothing():
+    assert check(runs.memorised_run(validation_level=0.2)) == []
+    assert check(runs.healthy_run()) == []
+
+
+def test_a_gap_over_unsolved_training_data_is_nothing():
+    training = np.full(1000, 0.5)
+    assert check(runs.build(training, validation=np.full(10, 1.5))) == []
+
+
+def test_an_unknown_baseline_is_refused():
+    info = runs.known_info(baseline=math.nan, n_classes=0)
+    with pytest.raises(NotAssessable, match="constant predictor is unknown"):
+        check(runs.build(np.linspace(2.0, 0.1, 100), validation=np.ones(5), info=info))

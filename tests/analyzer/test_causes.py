@@ -1,0 +1,90 @@
+"""One cause first, its symptoms after it."""
+
+import pytest
+
+from traindoctor.analyzer.causes import EXPLAINS, SLACK, can_explain, rank_causes
+from traindoctor.finding import Finding, Remedy, Severity
+
+N = 1000
+
+
+def finding(code, first=0, severity=Severity.WARNING):
+    return Finding(code, code.lower(), severity, 0.9, first, N - 1, "It is so.", {}, {}, Remedy("Do it."))
+
+
+def codes(findings):
+    return [f.code for f in rank_causes(findings, N)]
+
+
+def test_a_frozen_model_explains_what_follows_from_it():
+    ranked = rank_causes(
+        [finding("TD107"), finding("TD302"), finding("TD207", severity=Severity.CRITICAL)], N
+    )
+    assert [f.code for f in ranked] == ["TD207", "TD302", "TD107"]
+    assert ranked[0].explains == ("TD302", "TD107")
+    assert ranked[1].explains == ranked[2].explains == ()
+
+
+def test_a_chain_is_folded_under_its_first_cause():
+    found = [
+        finding("TD103", 500, Severity.CRITICAL),
+        finding("TD102", 450),
+        finding("TD301", 6),
+        finding("TD104", 300),
+    ]
+    ranked = rank_causes(found, N)
+    assert ranked[0].code == "TD301"
+    assert set(ranked[0].explains) == {"TD102", "TD103", "TD104"}
+
+
+def test_a_cause_that_begins_later_explains_nothing():
+    ranked = rank_causes([finding("TD102", 900), finding("TD101", 100)], N)
+    assert all(f.explains == () for f in ranked)
+
+
+@pytest.mark.parametrize(("late", "explains"), [(SLACK * N, True), (SLACK * N + 1, False)])
+def test_spans_are_estimates(late, explains):
+    assert can_explain(finding("TD401", int(late)), finding("TD407", 0), N) is explains
+
+
+def test_a_note_explains_no_warning_but_another_note():
+    note = finding("TD401", severity=Severity.INFO)
+    assert not can_explain(note, finding("TD407"), N)
+    assert can_explain(note, finding("TD407", severity=Severity.INFO), N)
+
+
+def test_groups_come_by_their_most_serious_member():
+    ranked = codes(
+        [
+            finding("TD401", severity=Severity.WARNING),
+            finding("TD301", 10),
+            finding("TD103", 500, Severity.CRITICAL),
+        ]
+    )
+    assert ranked[0] == "TD301"
+
+
+def test_unrelated_findings_come_by_severity():
+    assert codes(
+        [finding("TD106", severity=Severity.INFO), finding("TD209", severity=Severity.CRITICAL)]
+    ) == ["TD209", "TD106"]
+
+
+def test_order_of_the_input_does_not_matter():
+    found = [finding("TD107"), finding("TD108"), finding("TD101"), finding("TD302"), finding("TD104", 3)]
+    assert codes(found) == codes(found[::-1])
+
+
+def test_nothing_explains_itself_and_nobody_explains_each_other():
+    for cause, symptoms in EXPLAINS.items():
+        assert cause not in symptoms
+        for symptom in symptoms:
+            assert cause not in EXPLAINS.get(symptom, ()), f"{cause} and {symptom} explain each other"
+
+
+def test_causes_stand_above_what_they_explain():
+    order = list(EXPLAINS)
+    for cause, symptoms in EXPLAINS.items():
+        for symptom in symptoms:
+            if symptom in order:
+                assert order.index(cause) < order.index(symptom), f"{symptom} stands above its cause {cause}"
