@@ -70,8 +70,11 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         axes.set_yscale("log")
     for curve in panel.curves:
         _draw_curve(axes, curve)
-    _spread_flat_axis(axes, panel)
-    value_ticks(axes.yaxis, panel.is_log)
+    if panel.curves:
+        _set_limits(axes, panel)
+        value_ticks(axes.yaxis, panel.is_log)
+    else:  # every value was NaN or infinite: the rug alone tells
+        axes.set_yticks([])
     for mark in panel.marks:
         _draw_mark(axes, mark)
     _label_ends(axes, panel.curves)
@@ -96,8 +99,8 @@ def _draw_curve(axes: Any, curve: Curve) -> None:
     )
 
 
-def _spread_flat_axis(axes: Any, panel: Panel) -> None:
-    """A constant curve sits in the middle of a plain axis, not in one of matplotlib's offset notations."""
+def _set_limits(axes: Any, panel: Panel) -> None:
+    """A little air; zero where it is near; a constant curve amid a plain axis."""
     values = np.concatenate([part for c in panel.curves for part in (c.y, c.low, c.high)])
     low, high = float(values.min()), float(values.max())
     if panel.is_log:

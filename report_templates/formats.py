@@ -100,7 +100,7 @@ def render(
     elif not _is_text(chosen):
         raise UsageError(f"expected a binary stream or a file for {chosen}, found a text stream")
     else:
-        destination.write(content.decode("utf-8"))
+        cast("IO[str]", destination).write(content.decode("utf-8"))
 
 
 def format_names() -> tuple[str, ...]:

@@ -32,10 +32,9 @@ def heat_map(run: Run, quantity: str, unit: str, x_label: str) -> HeatMap | None
     names = in_forward_order(run, list(table))
     sampled = np.unique(np.concatenate([table[name].steps for name in names]))
     bins = _bin_steps(sampled)
-    grid = np.full((len(names), len(bins)), np.nan)
-    is_recorded = np.zeros_like(grid)
-    for row, name in enumerate(names):
-        grid[row], is_recorded[row] = _row(table[name], sampled, bins)
+    latest = _latest(sampled, bins)
+    rows = [_row(table[name], latest, bins) for name in names]
+    grid, is_recorded = np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
     labels, grid, is_recorded = _per_module(names, grid, is_recorded)
     return HeatMap(
         tuple(fmt.name(label) for label in labels),
@@ -62,29 +61,32 @@ def _bin_steps(sampled: Ints) -> Ints:
     return np.unique(np.ceil(first + (last - first) * (np.arange(n_bins) + 1) / n_bins).astype(np.int64))
 
 
-def _row(series: Series, sampled: Ints, bins: Ints) -> tuple[Floats, Floats]:
-    """Values and recorded flags (0 or 1) of one parameter, both of shape (n_bins,)."""
-    values, known = np.full(len(bins), np.nan), np.zeros(len(bins))
-    held: float | None = None
-    low = -1
-    for index, high in enumerate(bins):
-        inside = series.between(low + 1, int(high)).values
-        others = np.searchsorted(sampled, [low + 1, int(high) + 1])
-        if len(inside):
-            held = _summary(inside)
-        elif others[1] > others[0]:
-            held = None
-        if held is not None:
-            values[index], known[index] = held, 1.0
-        low = int(high)
-    return values, known
+def _row(series: Series, latest: Ints, bins: Ints) -> tuple[Floats, Floats]:
+    """Values and recorded flags (0 or 1) of one parameter, both of shape (n_bins,).
+
+    Args:
+        series: the samples of the parameter.
+        latest: per bin, the last bin at or before it in which any parameter was sampled.
+        bins: last step of each bin.
+    """
+    column = np.searchsorted(bins, series.steps)
+    order = np.lexsort((series.values, column))
+    column, values = column[order], series.values[order]
+    own, starts, sizes = np.unique(column, return_index=True, return_counts=True)
+    held = np.full(len(bins), np.nan)
+    with np.errstate(invalid="ignore"):  # +inf and -inf in one bin: overwritten two lines below
+        held[own] = (values[starts + (sizes - 1) // 2] + values[starts + sizes // 2]) / 2
+    held[own[np.logical_or.reduceat(values == 0, starts)]] = 0.0
+    held[own[~np.logical_and.reduceat(np.isfinite(values), starts)]] = np.nan
+    is_recorded = np.isin(latest, own)
+    return np.where(is_recorded, held[latest], np.nan), is_recorded.astype(np.float64)
 
 
-def _summary(values: Floats) -> float:
-    """One value for a bin; non-finite first, then exact zero, then the median."""
-    if not np.isfinite(values).all():
-        return float("nan")
-    return 0.0 if (values == 0).any() else float(np.median(values))
+def _latest(sampled: Ints, bins: Ints) -> Ints:
+    """Per bin, the last bin at or before it that holds a sampled step; the first bin always holds one."""
+    has_sample = np.zeros(len(bins), dtype=np.bool_)
+    has_sample[np.searchsorted(bins, sampled)] = True
+    return np.maximum.accumulate(np.where(has_sample, np.arange(len(bins)), 0))
 
 
 def _per_module(names: list[str], grid: Floats, is_recorded: Floats) -> tuple[list[str], Floats, Floats]:
@@ -105,11 +107,15 @@ def _per_module(names: list[str], grid: Floats, is_recorded: Floats) -> tuple[li
 
 
 def _merge(grid: Floats, is_recorded: Floats) -> tuple[Floats, Floats]:
-    known = is_recorded.max(axis=0)
-    values = np.full(grid.shape[1], np.nan)
-    for column in np.flatnonzero(known):
-        values[column] = _summary(grid[is_recorded[:, column] > 0, column])
-    return values, known
+    """One row out of several, bin by bin: non-finite first, then exact zero, then the median."""
+    known = is_recorded > 0
+    usable = known & np.isfinite(grid)
+    # Columns without a usable value get a 0 so that the median is defined; it is overwritten below.
+    filled = np.where(usable | ~usable.any(axis=0), np.where(usable, grid, 0.0), np.nan)
+    values = np.nanmedian(filled, axis=0)
+    values[(usable & (grid == 0)).any(axis=0)] = 0.0
+    values[(known & ~np.isfinite(grid)).any(axis=0) | ~known.any(axis=0)] = np.nan
+    return values, known.any(axis=0).astype(np.float64)
 
 
 def _colour_limits(grid: Floats, is_recorded: Floats, bins: Ints) -> tuple[float, float]:

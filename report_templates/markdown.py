@@ -23,8 +23,8 @@ _ACTING = (
     (re.compile(r"\bGH-(?=\d)", re.IGNORECASE), "GH&#8203;-"),
     (re.compile(r"://"), ":&#8203;//"),
     (re.compile(r"\bwww\.", re.IGNORECASE), "www&#8203;."),
-    (re.compile(r"^(\d+)([.)])"), r"\1\\\2"),
-    (re.compile(r"^([-=])"), r"\\\1"),
+    (re.compile(r"^(\d+)([.)])(?=\s|$)"), r"\1\\\2"),
+    (re.compile(r"^([-=])(?=[-=\s]|$)"), r"\\\1"),
 )
 """A zero-width space after what would mention, link or refer; escapes for what would start a list."""
 

@@ -68,19 +68,19 @@ def count(value: float) -> str:
 
 
 def percent(fraction: float | None, digits: int = 3) -> str:
-    """A fraction as a percentage.
+    r"""A fraction as a percentage; the space before the sign does not break.
 
     >>> percent(0.87125), percent(1.0), percent(None)
-    ('87.1 %', '100 %', '–')
+    ('87.1\xa0%', '100\xa0%', '–')
     """
-    return MISSING if fraction is None else f"{number(float(fraction) * 100, digits)} %"
+    return MISSING if fraction is None else f"{number(float(fraction) * 100, digits)}\u00a0%"
 
 
 def quantity(value: float, unit: str) -> str:
-    """A value with its unit; fractions become percentages, pure numbers stay bare.
+    r"""A value with its unit; fractions become percentages, pure numbers stay bare.
 
     >>> quantity(0.25, "fraction"), quantity(3, "steps"), quantity(0.5, "dimensionless"), quantity(0.1, "lr")
-    ('25 %', '3 steps', '0.5', '0.1')
+    ('25\xa0%', '3 steps', '0.5', '0.1')
     """
     if unit == "fraction":
         return percent(value)
@@ -88,6 +88,7 @@ def quantity(value: float, unit: str) -> str:
         return duration(value)
     if unit in _UNIT_WORDS or unit == "lr":
         return number(value)
+    unit = name(unit, 40)
     is_whole = float(value).is_integer() if math.isfinite(value) else False
     if value == 1 and unit.isalpha():
         unit = unit.removesuffix("s")

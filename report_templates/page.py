@@ -149,7 +149,7 @@ def _validation_facts(run: Run) -> list[Fact]:
         spent = (
             f"{fmt.duration(run.info.seconds * share)}" if math.isfinite(run.info.seconds) else "of all steps"
         )
-        facts.append(Fact("trained past the best", fmt.percent(share, 2), spent))
+        facts.append(Fact("trained past best", fmt.percent(share, 2), spent))
     return facts
 
 

@@ -129,8 +129,8 @@ def _matrix(group: _Group) -> tuple[tuple[str, ...], Floats] | None:
 def _pairs(labels: Sequence[str], counts: Floats) -> list[tuple[float, float, str, str]]:
     """(wrong samples, share of the true class, true, predicted), most frequent first."""
     totals = counts.sum(axis=1)
-    found = [
-        (float(counts[i, j]), float(counts[i, j] / totals[i]), labels[i], labels[j])
+    found: list[tuple[float, float, str, str]] = [
+        (float(counts[i, j]), float(counts[i, j] / totals[i]), str(labels[i]), str(labels[j]))
         for i, j in np.argwhere(counts)
         if i != j
     ]

@@ -75,7 +75,7 @@ def _card(finding: Finding, index: int, symptoms: tuple[FindingCard, ...]) -> Fi
 
 def _evidence(finding: Finding) -> Table:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (fmt.name(name.replace("_", " ")), fmt.quantity(value, fmt.name(finding.units[name], 40)))
+        (fmt.name(name.replace("_", " ")), fmt.quantity(value, finding.units[name]))
         for name, value in finding.evidence.items()
     )
     return Table("Evidence", (Column("what"), Column("value", align="right")), rows)

@@ -59,7 +59,7 @@ def pdf_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
         _LOG.warning(
             "the PDF lacks glyphs for %d characters (%s): install a font that has them, e.g. fonts-noto-cjk",
             len(missing),
-            " ".join(sorted(missing)[:10]),
+            " ".join(f"{character} U+{ord(character):04X}" for character in sorted(missing)[:10]),
         )
     return written
 

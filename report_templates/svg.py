@@ -70,7 +70,7 @@ def _short(number: str) -> str:
 
 
 def _rename(root: ElementTree.Element, names: dict[str, str]) -> None:
-    """Give every referenced id its prefix and drop the others."""
+    """Give every referenced id its prefix and drop the others; matplotlib defines equal markers twice."""
     referenced: set[str] = set()
     for element in root.iter():
         for key, value in element.attrib.items():
@@ -83,6 +83,7 @@ def _rename(root: ElementTree.Element, names: dict[str, str]) -> None:
     for element in root.iter():
         own = element.attrib.pop("id", None)
         if own in referenced:
+            referenced.remove(own)
             element.set("id", names[own])
 
 

@@ -203,13 +203,13 @@ def findings(run: Run) -> tuple[Finding, ...]:
             0.93,
             best,
             last,
-            f"Overfitting from step {best:,}. Validation loss rises by {100 * rise:.3g} % from its best value "
+            f"Overfitting from step {best:,}. Validation loss rises by {100 * rise:.3g} % from its best "
             "while training loss keeps falling.",
             {"best_loss": best_loss, "rise": rise, "share_of_steps_after_best": share},
             {"best_loss": "loss units", "rise": "fraction", "share_of_steps_after_best": "fraction"},
             Remedy(
-                f"Stop near step {best:,}, or anneal the learning rate to zero by then; then try weight decay "
-                "or augmentation.",
+                f"Stop near step {best:,}, or anneal the learning rate to zero by then; then "
+                "try weight decay or augmentation.",
                 "optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-3)\n",
             ),
             explains=("TD407",),
