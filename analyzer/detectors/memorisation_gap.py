@@ -24,9 +24,9 @@ class MemorisationGap:
 
     (validation - training) / B0 at the end exceeds `gap` while the training skill 1 - training/B0 exceeds
     `solved`; B0 is the loss of the best constant predictor. Both losses are medians over the end of the run.
-    Warning when the run went on for `many_passes` epochs after the training data were solved, or when the
-    validation loss ended above its best by `worsening` of B0; a note otherwise, for a gap alone also comes
-    with good settings on little data. The ratio of the two losses is not used: it grows without bound in
+    Warning when the run went on for `many_passes` epochs after that and the training skill exceeds
+    `memorised`, or when the validation loss ended above its best by `worsening` of B0; a note otherwise, for
+    a gap alone also comes with good settings on little data. The ratio of the two losses is not used: it grows without bound in
     every run that fits its training data.
 
     Why it matters: the model has capacity to spare for memorising; the validation loss is limited by data
@@ -53,6 +53,7 @@ class MemorisationGap:
     needs: tuple[str, ...] = (LOSS_TRAIN, LOSS_VALIDATION)
     gap: float = 0.15
     solved: float = 0.9
+    memorised: float = 0.97
     many_passes: float = 20.0
     worsening: float = 0.05
     least_evaluations: int = 3
@@ -78,7 +79,8 @@ class MemorisationGap:
         start = curve.first_step(int(np.argmax(solved)))
         passes = _passes_since(run, start)
         worsening = (validation - float(median3(evaluations.values).min())) / level.baseline
-        is_material = passes >= self.many_passes or worsening >= self.worsening
+        has_memorised = passes >= self.many_passes and skill > self.memorised
+        is_material = has_memorised or worsening >= self.worsening
         yield Finding(
             self.code,
             self.name,
