@@ -132,11 +132,12 @@ def _is_isolated(command: Sequence[str]) -> bool:
 
 
 def _child_environment(handover: Handover, environ: Mapping[str, str]) -> dict[str, str]:
-    stale = ("TRAINDOCTOR_NAME", "TRAINDOCTOR_EVERY", "TRAINDOCTOR_BUDGET")
-    given = handover.variables()
-    kept = {name: value for name, value in environ.items() if name in given or name not in stale or value}
+    kept = dict(environ)
+    if "TRAINDOCTOR_HANDOVER" in environ:  # a launcher inside a recorded command: its options are not ours
+        for name in ("TRAINDOCTOR_NAME", "TRAINDOCTOR_EVERY", "TRAINDOCTOR_BUDGET"):
+            kept.pop(name, None)
     others = [p for p in environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != str(INJECTED)]
-    return {**kept, **given, "PYTHONPATH": os.pathsep.join([str(INJECTED), *others])}
+    return {**kept, **handover.variables(), "PYTHONPATH": os.pathsep.join([str(INJECTED), *others])}
 
 
 def _become(command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
