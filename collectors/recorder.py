@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import gc
 import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
 from .launcher.exit_state import end_facts
@@ -34,9 +32,9 @@ from .recorders.parameters import ParameterRecorder
 from .recorders.part import Part
 from .recorders.patches import Patches
 from .recorders.predictions import PredictionRecorder
-from .recorders.scalars import send_late, write_rows
+from .recorders.scalars import write_rows
 from .recorders.sink import Sink
-from .recorders.state import Row, ThreadState, Track
+from .recorders.state import ThreadState, Track
 
 NORM_BUDGET = 0.05
 """Share of a step that the global gradient norm may take before it is thinned, too."""
@@ -68,9 +66,19 @@ class Recorder:
         self.evaluation = EvaluationRecorder(self)
         self.predictions = PredictionRecorder(self)
         self.baseline = BaselineRecorder(self)
+        self.step = StepRecorder(self)
         self.parts: tuple[Part, ...] = (
-            StepRecorder(self), LossRecorder(self), AmpRecorder(self), ClippingRecorder(self), self.loader,
-            LossFunctionRecorder(self), self.evaluation, self.predictions, self.baseline, self.parameters, self.model,
+            self.step,
+            LossRecorder(self),
+            AmpRecorder(self),
+            ClippingRecorder(self),
+            self.loader,
+            LossFunctionRecorder(self),
+            self.evaluation,
+            self.predictions,
+            self.baseline,
+            self.parameters,
+            self.model,
         )
         self._registry: dict[int, weakref.ref[Optimizer]] = {}
         self._reset()
@@ -96,6 +104,7 @@ class Recorder:
         self.is_installed = True
         for part in self.parts:
             try:
+                part.off = part.has_failed
                 part.install(self._patches)
             except Exception as error:
                 part.fail(error)
@@ -153,8 +162,10 @@ class Recorder:
             self.register(optimizer)
             options = self.options
             track = Track(
-                weakref.ref(optimizer), type(optimizer).__name__,
-                Governor(options.budget, options.every), Governor(NORM_BUDGET),
+                weakref.ref(optimizer),
+                type(optimizer).__name__,
+                Governor(options.budget, options.every),
+                Governor(NORM_BUDGET),
                 first_parameter=next((id(p) for g in optimizer.param_groups for p in g["params"]), 0),
             )
             track.pending, state.orphans = state.orphans, []
@@ -162,10 +173,7 @@ class Recorder:
         return track
 
     def number(self, track: Track, optimizer: Optimizer) -> None:
-        """A step of this optimizer completes; its first one gives it its place in the order."""
-        self.steps += 1
-        if track.index >= 0:
-            return
+        """The first step of this optimizer completes: it gets its place in the order."""
         with self._lock:
             track.index = self._n_tracks
             self._n_tracks += 1
@@ -174,13 +182,6 @@ class Recorder:
         track.labels = tuple(group_labels(optimizer))
         self.open()
         self.model.look(optimizer)
-
-    def step_ended(self, state: ThreadState, track: Track, row: Row) -> None:
-        """A step is complete: note it, and write when it is time."""
-        send_late(row)
-        track.rows.append(row)
-        state.steps += 1
-        self.flush_if_due(perf_counter_ns())
 
     def open(self) -> None:
         """Create the log, unless it exists. A folder that cannot be written ends the recording."""
@@ -257,10 +258,16 @@ class Recorder:
             self.flush(now, wait=True)
             seconds = (now - self.began_ns) * 1e-9
             self.sink.meta(self.loader.facts())
-            self.sink.close({
-                "seconds": seconds, "steps": self.steps, "backward_calls": self.backward_calls,
-                "epochs": self.loader.epochs_completed, "overhead": self.spent_ns * 1e-9 / max(seconds, 1e-9), **end,
-            })
+            self.sink.close(
+                {
+                    "seconds": seconds,
+                    "steps": self.steps,
+                    "backward_calls": self.backward_calls,
+                    "epochs": self.loader.epochs_completed,
+                    "overhead": self.spent_ns * 1e-9 / max(seconds, 1e-9),
+                    **end,
+                }
+            )
         except Exception as error:
             self.report_failure("end", error)
 
@@ -271,19 +278,6 @@ class Recorder:
         self._reset()
         for part in self.parts:
             part.reset()
-
-    def without_dynamo(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, left alone by torch.compile; lazily, because importing dynamo takes a second."""
-        disable = getattr(torch, "_disable_dynamo", None)
-        if disable is None:
-            from torch._dynamo import disable as eager_disable
-
-            return eager_disable(function)  # type: ignore[no-any-return]
-        return disable(function)  # type: ignore[no-any-return]
-
-    def without_dynamo_like(self, original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Decorator: `without_dynamo`, under the name and documentation of the original."""
-        return lambda function: self.without_dynamo(functools.wraps(original)(function))
 
 
 _active: Recorder | None = None

@@ -39,7 +39,7 @@ class Watch:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None:
             self.close()
@@ -94,8 +94,14 @@ class Watch:
 
 
 def watch(
-    model: Any = None, optimizer: Any = None, *, name: str = "", out: str | Path | None = None,
-    every: int | None = None, budget: float | None = None, predictions: bool = True,
+    model: Any = None,
+    optimizer: Any = None,
+    *,
+    name: str = "",
+    out: str | Path | None = None,
+    every: int | None = None,
+    budget: float | None = None,
+    predictions: bool = True,
 ) -> Watch:
     """Record this process from now on: `with traindoctor.watch(model, optimizer) as run:`.
 
@@ -120,7 +126,13 @@ def watch(
 
     if model is not None and not isinstance(model, Module):
         raise UsageError(f"watch: expected a torch.nn.Module as model, found {type(model).__name__}")
-    given = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer] if optimizer is not None else []
+    given = (
+        list(optimizer)
+        if isinstance(optimizer, (list, tuple))
+        else [optimizer]
+        if optimizer is not None
+        else []
+    )
     for one in given:
         if not isinstance(one, Optimizer):
             raise UsageError(f"watch: expected a torch optimizer, found {type(one).__name__}")
@@ -129,7 +141,9 @@ def watch(
     return watched
 
 
-def _started(name: str, out: str | Path | None, every: int | None, budget: float | None, predictions: bool) -> Watch:
+def _started(
+    name: str, out: str | Path | None, every: int | None, budget: float | None, predictions: bool
+) -> Watch:
     running = process.active()
     if running is not None and (running.is_entered or running.is_launched):
         return Watch(running, owns=False)
@@ -142,7 +156,11 @@ def _started(name: str, out: str | Path | None, every: int | None, budget: float
     run_id = new_run_id()
     folder = (Path(out) if out is not None else runs_root()).absolute() / run_id
     here = Path.cwd()
-    config = {"command": describe_command(list(sys.orig_argv)), "folder": here.name, "git": describe_git(here)}
+    config = {
+        "command": describe_command(list(sys.orig_argv)),
+        "folder": here.name,
+        "git": describe_git(here),
+    }
     recorder = Recorder(run_id, folder, options, {"config": config})
     process.start(recorder)
     return Watch(recorder, owns=True)
@@ -177,12 +195,16 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 
 def _checked(
-    labels: np.ndarray[Any, Any], scores: np.ndarray[Any, Any],
+    labels: np.ndarray[Any, Any], scores: np.ndarray[Any, Any]
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     shapes = f"y_true {labels.shape} and y_score {scores.shape}"
     if labels.ndim != 1 or scores.ndim not in (1, 2) or len(labels) != len(scores) or not len(labels):
-        raise UsageError(f"log_predictions: expected y_true (n,) and y_score (n, n_classes) or (n,), n > 0, found {shapes}")
-    if labels.dtype.kind not in "iub" and not (labels.dtype.kind == "f" and bool(np.all(labels == np.floor(labels)))):
+        raise UsageError(
+            f"log_predictions: expected y_true (n,) and y_score (n, n_classes) or (n,), n > 0, found {shapes}"
+        )
+    if labels.dtype.kind not in "iub" and not (
+        labels.dtype.kind == "f" and bool(np.all(labels == np.floor(labels)))
+    ):
         raise UsageError(f"log_predictions: expected class indices in y_true, found {labels.dtype}")
     if scores.dtype.kind not in "iubf":
         raise UsageError(f"log_predictions: expected numbers in y_score, found {scores.dtype}")

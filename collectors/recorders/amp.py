@@ -11,6 +11,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from .loss import local_value
 from .optimizer_step import forget_pending
+from .internals import untraced_like
 from .part import Part
 from .patches import Patches
 
@@ -25,7 +26,7 @@ class AmpRecorder(Part):
         patches.replace(GradScaler, "step", self._wrap_step)
 
     def _wrap_scale(self, original: Any) -> Any:
-        @self.recorder.without_dynamo_like(original)
+        @untraced_like(original)
         def scale(scaler: Any, outputs: Any) -> Any:
             result = original(scaler, outputs)
             if not self.off and scaler._enabled:
@@ -40,7 +41,7 @@ class AmpRecorder(Part):
         return scale
 
     def _wrap_step(self, original: Any) -> Any:
-        @self.recorder.without_dynamo_like(original)
+        @untraced_like(original)
         def step(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
             steps = -1
             if not self.off and scaler._enabled:

@@ -11,7 +11,6 @@ from torch import Tensor
 from .device import Arriving
 from .loss_functions import MEAN, LossCall
 from .part import Part
-from .patches import Patches
 from .state import ThreadState, Value
 from .tensors import local_version
 
@@ -46,19 +45,16 @@ class BaselineRecorder(Part):
         self._written = 0
         self._closed = False
 
-    def install(self, patches: Patches) -> None:
-        """Nothing: the loss recorder says which call was trained on."""
-
     def reduction_of(self, name: str) -> int | None:
         """How training reduces this loss function; None when it does not train with it."""
         return self._reductions.get(name)
 
-    def trained_on(self, state: ThreadState, root: Tensor, value: Value) -> None:
-        """A backward call began at `root`, whose unscaled value is given."""
-        call = state.loss_call
-        if call is None or self.off:
+    def trained_on(self, state: ThreadState, call: LossCall, root: Tensor, value: Value) -> None:
+        """A backward call began at `root`, whose unscaled value is given, after this call of a loss function."""
+        if self.off:
             return
-        remember_labels(state, call.target)
+        if state.source is None:
+            remember_labels(state, call.target)
         if self._closed:
             return
         self._reductions.setdefault(call.name, call.reduction)
@@ -134,7 +130,9 @@ class BaselineRecorder(Part):
         if self._moments.n:
             self.recorder.sink.meta({"baseline": self._moments.variance()})
         else:
-            self.recorder.sink.meta({"baseline": label_entropy(self._counts, self._n_classes, self._smoothing)})
+            self.recorder.sink.meta(
+                {"baseline": label_entropy(self._counts, self._n_classes, self._smoothing)}
+            )
 
     def _close(self) -> None:
         self._closed = True
@@ -190,7 +188,10 @@ def label_entropy(counts: NDArray[np.int64], n_classes: int, smoothing: float) -
 
 def remember_labels(state: ThreadState, target: Tensor) -> None:
     """Note which memory the labels of training lie in, if it is a part of something that lasts."""
-    if target.device.type == "meta" or target.untyped_storage().nbytes() <= target.numel() * target.element_size():
+    if (
+        target.device.type == "meta"
+        or target.untyped_storage().nbytes() <= target.numel() * target.element_size()
+    ):
         return
     storage = target.untyped_storage().data_ptr()
     low = target.data_ptr()

@@ -16,9 +16,7 @@ from .part import Part
 from .patches import Patches
 from .state import ThreadState, Track, Value
 
-_TOTAL_NORM = (
-    (clip_grad, "_get_total_norm"), (clip_grad, "get_total_norm"), (utils, "get_total_norm"),
-)
+_TOTAL_NORM = ((clip_grad, "_get_total_norm"), (clip_grad, "get_total_norm"), (utils, "get_total_norm"))
 _CLIP_VALUE = ((clip_grad, "clip_grad_value_"), (utils, "clip_grad_value_"))
 
 
@@ -80,9 +78,12 @@ class ClippingRecorder(Part):
         first = next(iter(gradients), None)
         if len(tracks) < 2 or first is None:
             return tracks
-        return [t for t in tracks if (o := t.optimizer()) is not None and any(
-            p.grad is first for group in o.param_groups for p in group["params"]
-        )]
+        return [
+            t
+            for t in tracks
+            if (o := t.optimizer()) is not None
+            and any(p.grad is first for group in o.param_groups for p in group["params"])
+        ]
 
     def _measure(self, parameters: list[Tensor]) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]

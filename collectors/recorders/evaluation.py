@@ -13,15 +13,23 @@ from .device import ArrivingScalars
 from .loader import LoaderFacts, LoaderPass
 from .loss_functions import NONE, SUM, LossCall
 from .part import Part
-from .patches import Patches
 from .predictions import PassPredictions
 from .state import ThreadState, Value
 
 if TYPE_CHECKING:
     from ..recorder import Recorder
 
-_ELEMENTWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
-                "binary_cross_entropy_with_logits", "soft_margin_loss", "poisson_nll_loss", "hinge_embedding_loss")
+_ELEMENTWISE = (
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "soft_margin_loss",
+    "poisson_nll_loss",
+    "hinge_embedding_loss",
+)
 
 
 @dataclass(eq=False)
@@ -73,8 +81,10 @@ class EvaluationRecorder(Part):
         self._points: list[_Point] = []
         self._sets: list[LoaderFacts | None] = []
 
-    def install(self, patches: Patches) -> None:
-        """Nothing: the loss functions and the loaders tell what happens."""
+    @property
+    def holds_any(self) -> bool:
+        """Whether passes from before the first backward call wait for it."""
+        return bool(self._held)
 
     def loss_evaluated(self, state: ThreadState, call: LossCall, given: Tensor, result: Tensor) -> None:
         """A loss function was called with gradients off."""
@@ -119,7 +129,11 @@ class EvaluationRecorder(Part):
     def _value(self, call: LossCall, result: Tensor) -> tuple[Value, int]:
         """The mean over the samples of one call, and their number."""
         reduction = call.reduction
-        n = call.target.numel() if call.name in _ELEMENTWISE or not call.target.is_floating_point() else call.n_samples
+        n = (
+            call.target.numel()
+            if call.name in _ELEMENTWISE or not call.target.is_floating_point()
+            else call.n_samples
+        )
         if reduction == NONE:
             result = result.mean()
         value: Value = result.item() if result.is_cpu else result.detach().reshape(()).clone()
@@ -164,7 +178,9 @@ class EvaluationRecorder(Part):
         loader = evaluation.loader
         if loader is not None and loader.feeds_training:
             return
-        number = next((i for i, known in enumerate(self._sets) if is_same_set(known, loader)), len(self._sets))
+        number = next(
+            (i for i, known in enumerate(self._sets) if is_same_set(known, loader)), len(self._sets)
+        )
         if number == len(self._sets):
             self._sets.append(loader)
         suffix = "" if number == 0 else f"{number + 1}"
@@ -174,9 +190,17 @@ class EvaluationRecorder(Part):
             values, weights = evaluation.values[name], evaluation.weights[name]
             late = [v for v in values if isinstance(v, Tensor)]
             self._points.append(
-                _Point(names.LOSS_VALIDATION + suffix, step, values, weights, ArrivingScalars(late) if late else None)
+                _Point(
+                    names.LOSS_VALIDATION + suffix,
+                    step,
+                    values,
+                    weights,
+                    ArrivingScalars(late) if late else None,
+                )
             )
-        self.recorder.predictions.pass_done(evaluation.predictions, evaluation.step, names.ACCURACY_VALIDATION + suffix)
+        self.recorder.predictions.pass_done(
+            evaluation.predictions, evaluation.step, names.ACCURACY_VALIDATION + suffix
+        )
         self.write(wait=False)
 
     def _chosen(self, evaluation: Evaluation) -> str:

@@ -167,11 +167,8 @@ class LoaderRecorder(Part):
         else:
             self.recorder.evaluation.pass_ends(state, current)
 
-    def fed_backward(self, state: ThreadState) -> None:
-        """A backward call: the loader that delivered last feeds training."""
-        source = state.source
-        if source is None or source.fed:
-            return
+    def fed_backward(self, state: ThreadState, source: LoaderPass) -> None:
+        """The first backward call after a batch of this pass: its loader feeds training."""
         source.fed = True
         source.loader.feeds_training = True
         before, self._training = self._training, source

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from . import tensors
 from .optimizer_step import forget_pending
+from .internals import without_dynamo
 from .part import Part
 from .patches import Patches
 from .reach import reached
@@ -33,17 +36,12 @@ class LossRecorder(Part):
         patches.replace(torch.autograd, "backward", self._wrap_backward, operator="aten::backward")
 
     def _wrap_backward(self, original: Any) -> Any:
-        @self.recorder.without_dynamo_like(original)
-        def backward(*args: Any, **kwargs: Any) -> Any:
+        def watched(args: Any, kwargs: Any) -> Any:
             if self.off:
                 return original(*args, **kwargs)
-            state = self.recorder.state()
-            received: list[Track] = []
-            if state.depth == 0:
-                try:
-                    received = self._before(state, args, kwargs)
-                except Exception as error:
-                    self.fail(error)
+            state, received = self._begin(args, kwargs)
+            if state is None:
+                return original(*args, **kwargs)
             state.depth += 1
             try:
                 result = original(*args, **kwargs)
@@ -53,27 +51,43 @@ class LossRecorder(Part):
                 raise
             finally:
                 state.depth -= 1
-            if state.inside_backward and state.depth == 0 and not self.off:
-                try:
-                    self._end_of_steps_inside(state)
-                except Exception as error:
-                    self.fail(error)
+            if state.inside_backward and state.depth == 0:
+                self._end_of_steps_inside(state)
             return result
+
+        untraced, is_compiling = without_dynamo(watched), torch.compiler.is_compiling
+
+        @functools.wraps(original)
+        def backward(*args: Any, **kwargs: Any) -> Any:
+            return (untraced if is_compiling() else watched)(args, kwargs)
 
         return backward
 
-    def _before(self, state: ThreadState, args: Any, kwargs: Any) -> list[Track]:
+    def _begin(self, args: Any, kwargs: Any) -> tuple[ThreadState | None, Sequence[Track]]:
+        try:
+            state = self.recorder.state()
+            return state, self._before(state, args, kwargs) if state.depth == 0 else ()
+        except Exception as error:
+            self.fail(error)
+            return None, ()
+
+    def _before(self, state: ThreadState, args: Any, kwargs: Any) -> Sequence[Track]:
         began = perf_counter_ns()
         recorder = self.recorder
         recorder.backward_calls += 1
         roots = scalar_roots(args[0] if args else kwargs.get("tensors"))
         if not roots:
             return []
-        recorder.open()
+        if not recorder.sink.is_open:
+            recorder.open()
         value = self._value(state, roots)
-        recorder.loader.fed_backward(state)
-        recorder.evaluation.training_goes_on(state)
-        recorder.baseline.trained_on(state, roots[0], value)
+        source = state.source
+        if source is not None and not source.fed:
+            recorder.loader.fed_backward(state, source)
+        if state.evaluation is not None or recorder.evaluation.holds_any:
+            recorder.evaluation.training_goes_on(state)
+        if state.loss_call is not None:
+            recorder.baseline.trained_on(state, state.loss_call, roots[0], value)
         tracks = self._tracks(state, roots)
         for track in tracks:
             self._receive(state, track, value)
@@ -88,7 +102,7 @@ class LossRecorder(Part):
         if track.pending and not state.open_steps and was_cleared(track):
             forget_pending(track)
         if not track.pending and track.steps and track.stale is None:
-            track.stale = staleness(track)
+            track.stale = 0.0 if track.zeroed else staleness(track)
         track.ran_backward_inside = bool(state.open_steps)
         track.pending.append(value)
         if state.batch_number != track.batch_number or not state.batch_number:
@@ -107,11 +121,12 @@ class LossRecorder(Part):
         if output() is roots[0] and len(roots) == 1:
             return unscaled
         # The scaled loss went through more arithmetic (a division for accumulation, say).
-        return value / (scale.item() if scale.is_cpu else scale)
+        factor: Value = scale.item() if scale.is_cpu else scale
+        return value / factor
 
     def _tracks(self, state: ThreadState, roots: list[Tensor]) -> list[Track]:
         optimizers = self.recorder.optimizers()
-        if len(optimizers) > 1:
+        if len(optimizers) != 1:
             signature = tuple((id(o), sum(len(g["params"]) for g in o.param_groups)) for o in optimizers)
             if signature != self._signature:
                 self._signature = signature
@@ -127,9 +142,12 @@ class LossRecorder(Part):
     def _end_of_steps_inside(self, state: ThreadState) -> None:
         """Optimizers that stepped inside backward, one per parameter: together they are one step."""
         steps, state.inside_backward = state.inside_backward, []
-        track, row = steps[0]
-        row.norms = [norm for _, other in steps for norm in other.norms or ()]
-        self.recorder.step_ended(state, track, row)
+        try:
+            track, row = steps[0]
+            row.norms = [norm for _, other in steps for norm in other.norms or ()]
+            self.recorder.step.keep(state, track, row)
+        except Exception as error:
+            self.fail(error)
 
 
 def scalar_roots(given: Any) -> list[Tensor]:
@@ -145,7 +163,8 @@ def local_value(root: Tensor) -> Value:
         return float("nan")
     if local.is_cpu:
         return float(local.item())
-    return local.detach().reshape(()).clone()
+    copy: Tensor = local.detach().reshape(()).clone()
+    return copy
 
 
 def was_cleared(track: Track) -> bool:
@@ -157,7 +176,7 @@ def was_cleared(track: Track) -> bool:
 def staleness(track: Track) -> float:
     """1.0 if non-zero gradients of the last step are still there, else 0.0."""
     optimizer = track.optimizer()
-    if track.zeroed or optimizer is None:
+    if optimizer is None:
         return 0.0
     left = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     if not left:
@@ -166,7 +185,9 @@ def staleness(track: Track) -> float:
         parameter, gradient, version, norm = track.probe
         kept = gradient()
         is_untouched = (
-            kept is not None and parameter() is not None and parameter().grad is kept
+            kept is not None
+            and parameter() is not None
+            and parameter().grad is kept
             and tensors.local_version(kept) == version
         )
         if not left[0].is_cpu:
@@ -175,5 +196,3 @@ def staleness(track: Track) -> float:
             return 1.0
     with tensors.Quiet():
         return float(any(bool(t.count_nonzero()) for g in left if (t := tensors.readable(g)) is not None))
-
-

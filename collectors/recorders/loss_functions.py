@@ -11,23 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import internals
 from .part import Part
 from .patches import Patches
 
-_NN = torch._C._nn
-
 LOSSES: tuple[tuple[Any, str, str, int], ...] = (
     # owner, attribute, name of the public function, position of the reduction among the arguments
-    (_NN, "cross_entropy_loss", "cross_entropy", 3),
-    (_NN, "nll_loss_nd", "nll_loss", 3),
-    (_NN, "binary_cross_entropy", "binary_cross_entropy", 3),
-    (_NN, "mse_loss", "mse_loss", 2),
-    (_NN, "l1_loss", "l1_loss", 2),
-    (_NN, "smooth_l1_loss", "smooth_l1_loss", 2),
-    (_NN, "huber_loss", "huber_loss", 2),
-    (_NN, "soft_margin_loss", "soft_margin_loss", 2),
-    (_NN, "multi_margin_loss", "multi_margin_loss", 5),
-    (_NN, "multilabel_margin_loss", "multilabel_margin_loss", 2),
+    (internals.nn, "cross_entropy_loss", "cross_entropy", 3),
+    (internals.nn, "nll_loss_nd", "nll_loss", 3),
+    (internals.nn, "binary_cross_entropy", "binary_cross_entropy", 3),
+    (internals.nn, "mse_loss", "mse_loss", 2),
+    (internals.nn, "l1_loss", "l1_loss", 2),
+    (internals.nn, "smooth_l1_loss", "smooth_l1_loss", 2),
+    (internals.nn, "huber_loss", "huber_loss", 2),
+    (internals.nn, "soft_margin_loss", "soft_margin_loss", 2),
+    (internals.nn, "multi_margin_loss", "multi_margin_loss", 5),
+    (internals.nn, "multilabel_margin_loss", "multilabel_margin_loss", 2),
     (torch, "binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits", 4),
     (torch, "kl_div", "kl_div", 2),
     (torch, "poisson_nll_loss", "poisson_nll_loss", 5),
@@ -116,7 +115,7 @@ class LossFunctionRecorder(Part):
 def is_traced() -> bool:
     """Whether tensors are stand-ins now: torch.jit.trace, vmap, or a mode that dispatches every operator."""
     return (
-        torch._C._get_tracing_state() is not None
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack() > 0
+        internals.tracing_state() is not None
+        or internals.has_transforms()
+        or internals.n_dispatch_modes() > 0
     )

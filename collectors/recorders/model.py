@@ -15,7 +15,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from traindoctor.run import OptimizerInfo, ParameterInfo
 
 from .part import Part
-from .patches import Patches
 
 if TYPE_CHECKING:
     from ..recorder import Recorder
@@ -43,9 +42,6 @@ class ModelRecorder(Part):
         self._optimizers: dict[int, OptimizerInfo] = {}
         self._scans = 0
 
-    def install(self, patches: Patches) -> None:
-        """Nothing: described when the first optimizer steps."""
-
     def add(self, model: Module) -> None:
         """The user named the model: no search is needed for its parameters."""
         self._describe_roots([model])
@@ -53,7 +49,11 @@ class ModelRecorder(Part):
     def look(self, optimizer: Optimizer) -> None:
         """Make sure that every parameter of this optimizer is known, and write what is new."""
         labels = group_labels(optimizer)
-        held = [(p, label) for group, label in zip(optimizer.param_groups, labels, strict=True) for p in group["params"]]
+        held = [
+            (p, label)
+            for group, label in zip(optimizer.param_groups, labels, strict=True)
+            for p in group["params"]
+        ]
         objects: list[Any] | None = None
         if any(id(p) not in self._names for p, _ in held) and self._scans < MOST_SCANS:
             self._scans += 1
@@ -72,10 +72,10 @@ class ModelRecorder(Part):
 
     def write(self) -> None:
         """Write the description as far as it is known."""
-        infos = [
-            {**asdict(info), "group": self._groups.get(key, "")} for key, info in self._infos.items()
-        ]
-        self.recorder.sink.meta({"parameters": infos, "optimizers": [asdict(o) for o in self._optimizers.values()]})
+        infos = [{**asdict(info), "group": self._groups.get(key, "")} for key, info in self._infos.items()]
+        self.recorder.sink.meta(
+            {"parameters": infos, "optimizers": [asdict(o) for o in self._optimizers.values()]}
+        )
 
     def name_of(self, parameter: Tensor) -> str:
         """Its qualified name; `parameter <n>` when no module owns it."""
@@ -158,7 +158,11 @@ def following_activations(root: Module) -> dict[int, str]:
 def is_activation(module: Module) -> bool:
     """Whether a module is an element-wise activation of torch."""
     kind = type(module)
-    return kind.__module__ == _ACTIVATION_MODULE and "Attention" not in kind.__name__ and "Softm" not in kind.__name__
+    return (
+        kind.__module__ == _ACTIVATION_MODULE
+        and "Attention" not in kind.__name__
+        and "Softm" not in kind.__name__
+    )
 
 
 def _info(name: str, parameter: Tensor, module: Module | None, activation: str) -> ParameterInfo:
@@ -197,7 +201,9 @@ def _settings(group: Mapping[str, Any], label: str) -> dict[str, Any]:
     for key, value in group.items():
         if isinstance(value, Tensor):
             value = value.item() if value.is_cpu and value.numel() == 1 else None
-        if key not in ("params", "param_names") and isinstance(value, (bool, int, float, str, tuple, type(None))):
+        if key not in ("params", "param_names") and isinstance(
+            value, (bool, int, float, str, tuple, type(None))
+        ):
             kept[key] = value
     return kept
 
@@ -207,9 +213,9 @@ def scheduler_of(optimizer: Optimizer, objects: Iterable[Any] | None = None) -> 
     if not hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         return ""
     everything = gc.get_objects() if objects is None else objects
-    found = [o for o in everything if issubclass(type(o), LRScheduler) and o.__dict__.get("optimizer") is optimizer]
+    found = [
+        o for o in everything if issubclass(type(o), LRScheduler) and o.__dict__.get("optimizer") is optimizer
+    ]
     inner = {id(s) for o in found for s in o.__dict__.get("_schedulers", ())}
     outer = [o for o in found if id(o) not in inner]
     return type(outer[-1]).__name__ if outer else ""
-
-

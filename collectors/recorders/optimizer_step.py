@@ -1,11 +1,16 @@
-"""Optimizer steps: learning rates, gradient norm, step time. Read in the post hook, see docs/recording.md."""
+"""Optimizer steps: learning rates, gradient norm, step time. Gradients are read after the step.
+
+After, because before it they may be missing (closures compute them inside the step), those of the step before, or
+still multiplied by a loss scale. The exception is an optimizer that changes gradients while it steps.
+"""
 
 from __future__ import annotations
 
 import sys
 from time import perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
@@ -13,12 +18,20 @@ from torch.optim import optimizer as torch_optimizer
 from traindoctor import names
 
 from . import tensors
+from .internals import without_dynamo
 from .part import Part
 from .patches import Patches
+from .scalars import send_late
 from .state import OpenStep, Row, ThreadState, Track, Value
+
+if TYPE_CHECKING:
+    from ..recorder import Recorder
 
 _CHECKED_STEPS = 3
 """For so many first steps (and each measured one) it is checked whether the optimizer changes gradients."""
+
+_PER_GRADIENT = 1_000_003
+"""Added per gradient to the sum of versions, so that one gradient less never looks like none changed."""
 
 
 class StepRecorder(Part):
@@ -26,66 +39,49 @@ class StepRecorder(Part):
 
     name = "optimizer step"
 
-    def install(self, patches: Patches) -> None:
-        disable = self.recorder.without_dynamo
-        pre = torch_optimizer.register_optimizer_step_pre_hook
-        post = torch_optimizer.register_optimizer_step_post_hook
-        self._handles = [pre(disable(self._before_hook())), post(disable(self._after_hook()))]
-        patches.replace(Optimizer, "__init__", self._wrap_init)
-        patches.replace(Optimizer, "zero_grad", self._wrap_zero_grad)
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._handles: list[Any] = []
+        constants = getattr(Optimizer.profile_hook_step, "__code__", None)
         self._step_code = next(
-            (c for c in Optimizer.profile_hook_step.__code__.co_consts if getattr(c, "co_name", "") == "wrapper"), None
+            (c for c in getattr(constants, "co_consts", ()) if getattr(c, "co_name", "") == "wrapper"), None
         )
 
+    def install(self, patches: Patches) -> None:
+        """Hook every optimizer there is and will be."""
+        self._handles = [
+            torch_optimizer.register_optimizer_step_pre_hook(self._hook(self._before)),
+            torch_optimizer.register_optimizer_step_post_hook(self._hook(self._after)),
+        ]
+        patches.replace(Optimizer, "__init__", self._wrap_init)
+        patches.replace(Optimizer, "zero_grad", self._wrap_zero_grad)
+
     def uninstall(self) -> None:
+        """Take the hooks away."""
         for handle in self._handles:
             handle.remove()
 
-    def _before_hook(self) -> Any:
-        # The hooks are plain functions: torch._disable_dynamo keeps a note on the function it is given.
-        def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    def _hook(self, work: Any) -> Any:
+        def guarded(optimizer: Optimizer) -> None:
             if not self.off:
                 try:
-                    self._before(optimizer)
+                    work(optimizer)
                 except Exception as error:
                     self.fail(error)
 
-        return before_step
+        untraced, is_compiling = without_dynamo(guarded), torch.compiler.is_compiling
 
-    def _after_hook(self) -> Any:
-        def after_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            if not self.off:
-                try:
-                    self._after(optimizer)
-                except Exception as error:
-                    self.fail(error)
+        def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            # Inside torch.compile the call breaks the graph here; everywhere else dynamo costs nothing.
+            (untraced if is_compiling() else guarded)(optimizer)
 
-        return after_step
+        return hook
 
     def _wrap_init(self, original: Any) -> Any:
-        @self.recorder.without_dynamo_like(original)
-        def __init__(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
-            original(optimizer, *args, **kwargs)
-            if not self.off:
-                try:
-                    self.recorder.register(optimizer)
-                except Exception as error:
-                    self.fail(error)
-
-        return __init__
+        return self.after(original, self.recorder.register)
 
     def _wrap_zero_grad(self, original: Any) -> Any:
-        @self.recorder.without_dynamo_like(original)
-        def zero_grad(optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
-            result = original(optimizer, *args, **kwargs)
-            if not self.off:
-                try:
-                    self._zeroed(optimizer)
-                except Exception as error:
-                    self.fail(error)
-            return result
-
-        return zero_grad
+        return self.after(original, self._zeroed)
 
     def _zeroed(self, optimizer: Optimizer) -> None:
         state = self.recorder.state()
@@ -95,7 +91,6 @@ class StepRecorder(Part):
             if other is track or other.first_parameter == track.first_parameter:
                 if state.open_steps and other.pending:
                     other.evaluations.append(other.pending)
-                    other.pending = []
                 forget_pending(other)
                 other.zeroed = True
 
@@ -106,11 +101,12 @@ class StepRecorder(Part):
             self._drop_broken_steps(state)
         track = self.recorder.track(state, optimizer)
         step = OpenStep(optimizer, track)
-        if any(outer.optimizer is optimizer for outer in state.open_steps):
+        if state.open_steps and any(outer.optimizer is optimizer for outer in state.open_steps):
             step.superseded = True  # a subclass that calls super().step(): the outer call is the step
         else:
-            step.is_sampled = self.recorder.parameters.before_step(track, optimizer)
-            if track.reads_before_step or track.steps < _CHECKED_STEPS or step.is_sampled:
+            if track.steps >= track.governor.next_step and not track.is_wrapper:
+                step.is_sampled = self.recorder.parameters.before_step(track, optimizer)
+            if step.is_sampled or track.reads_before_step or track.steps < _CHECKED_STEPS:
                 self._look_at_gradients(step)
         state.open_steps.append(step)
         step.cost_ns = perf_counter_ns() - began
@@ -118,7 +114,7 @@ class StepRecorder(Part):
 
     def _look_at_gradients(self, step: OpenStep) -> None:
         found = gradients(step.optimizer)
-        step.versions = sum(map(tensors.local_version, found)) + len(found) * 1_000_003
+        step.versions = sum(map(tensors.local_version, found)) + len(found) * _PER_GRADIENT
         if step.track.reads_before_step:
             with tensors.Quiet():
                 step.norms = tensors.norms(found, tensors.is_plain(found))
@@ -147,74 +143,70 @@ class StepRecorder(Part):
         for outer in state.open_steps:
             if outer.track.first_parameter == track.first_parameter:
                 outer.superseded = outer.track.is_wrapper = True
-        self.recorder.number(track, optimizer)
+        if track.index < 0:
+            self.recorder.number(track, optimizer)
         row = self._row(track, optimizer, step, now)
         if state.depth:
             state.inside_backward.append((track, row))
-            return
-        self.recorder.step_ended(state, track, row)
-        self.recorder.spent_ns += perf_counter_ns() - now
+        else:
+            self.keep(state, track, row)
+        track.last_ns = perf_counter_ns()
+        self.recorder.spent_ns += track.last_ns - now
+
+    def keep(self, state: ThreadState, track: Track, row: Row) -> None:
+        """A step is complete: note it, and write when it is time."""
+        send_late(row)
+        track.rows.append(row)
+        state.steps += 1
+        self.recorder.steps += 1
+        self.recorder.flush_if_due(perf_counter_ns())
 
     def _row(self, track: Track, optimizer: Optimizer, step: OpenStep, now: int) -> Row:
         found = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         grads: list[Tensor] = [p.grad for p in found]
-        row = Row(track.steps, self._losses(track), learning_rates(optimizer))
+        losses = track.pending
+        if track.evaluations:  # of a closure that ran several times, the first run tells the loss of this step
+            losses = next((earlier for earlier in track.evaluations if earlier), losses)
+            track.evaluations.clear()
+        taken = now - track.last_ns if track.last_ns else 0
         if step.versions and self._changes_gradients(track, optimizer, step, grads):
-            # This step's gradients are gone; from the next one on they are read before the step.
-            grads, found = [], []
-        row.norms = self._norms(step, grads)
-        track.remember_gradient(found, row.norms)
+            grads = []  # what is left of them is not what the step used; from the next one on they are read before
+            found = []
+        norms = step.norms
+        if norms is None and (step.is_sampled or track.steps >= track.norm_governor.next_step):
+            norms = self._norms(track, grads, step.is_sampled, taken)
+        track.remember_gradient(found, norms)
         if step.is_sampled:
-            by_parameter = dict(zip(map(id, found), row.norms or (), strict=False))
-            self.recorder.parameters.after_step(track, optimizer, step.cost_ns, by_parameter)
-        self._fill(row, track, now)
+            by_parameter = dict(zip(map(id, found), norms or (), strict=False))
+            self.recorder.parameters.after_step(track, optimizer, step.cost_ns, by_parameter, taken)
+        row = Row(
+            track.steps, losses, learning_rates(optimizer), norms, track.preclip, taken * 1e-9 if taken else None,
+            self.recorder.loader.epoch(), track.samples or None, len(losses) or None, track.scale, track.skipped,
+            track.stale,
+        )
+        track.steps += 1
+        track.preclip = track.scale = None
+        track.skipped = 0
+        forget_pending(track)
+        track.zeroed = track.ran_backward_inside = False
         return row
 
-    def _norms(self, step: OpenStep, grads: list[Tensor]) -> Any:
-        """Gradient norms, or None at a step that the governor leaves out."""
-        track, governor = step.track, step.track.norm_governor
-        if step.norms is not None:
-            return step.norms
-        if not (step.is_sampled or governor.is_due(track.steps)):
-            return None
-        if step.is_sampled or track.plain is None:
+    def _norms(self, track: Track, grads: list[Tensor], is_sampled: bool, taken: int) -> Any:
+        if is_sampled or track.plain is None:
             track.plain = tensors.is_plain(grads)
         began = perf_counter_ns()
         with tensors.Quiet():
             found = tensors.norms(grads, track.plain)
-        governor.note_cost(perf_counter_ns() - began)
-        every = governor.decide(track.steps)
+        governor = track.norm_governor
+        every = governor.measured(track.steps, perf_counter_ns() - began, taken)
         if every is not None:
             self.recorder.thinned(track, names.GRAD_NORM, every, governor.share())
         return found
 
-    def _fill(self, row: Row, track: Track, now: int) -> None:
-        """The parts of a row that were collected since the last step, which begin anew."""
-        row.preclip, row.scale, row.skipped, row.stale = track.preclip, track.scale, track.skipped, track.stale
-        row.micro_batches = len(row.losses) or None
-        row.batch_size = track.samples or None
-        row.epoch = self.recorder.loader.epoch()
-        if track.last_ns:
-            row.seconds = (now - track.last_ns) * 1e-9
-            taken = now - track.last_ns
-            track.governor.note_step(taken)
-            track.norm_governor.note_step(taken)
-        track.last_ns = perf_counter_ns()
-        track.steps += 1
-        track.evaluations.clear()
-        track.preclip, track.scale, track.skipped = None, None, 0
-        forget_pending(track)
-        track.zeroed = False
-
-    def _losses(self, track: Track) -> list[Value]:
-        """Losses of the step; of a closure that ran several times, those of its first run."""
-        return next((losses for losses in (*track.evaluations, track.pending) if losses), [])
-
     def _changes_gradients(self, track: Track, optimizer: Optimizer, step: OpenStep, grads: list[Tensor]) -> bool:
         if track.reads_before_step or track.ran_backward_inside or hasattr(optimizer, "grad_scale"):
-            track.ran_backward_inside = False
             return False
-        now = sum(map(tensors.local_version, grads)) + len(grads) * 1_000_003
+        now = sum(map(tensors.local_version, grads)) + len(grads) * _PER_GRADIENT
         track.reads_before_step = now != step.versions
         return track.reads_before_step
 
@@ -250,5 +242,3 @@ def forget_pending(track: Track) -> None:
     track.samples = 0
     track.batch_number = -1
     track.stale = None
-
-

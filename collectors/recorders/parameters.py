@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ from torch.optim import Optimizer
 
 from .device import is_capturing
 from .part import Part
-from .patches import Patches
 from .statistics import QUANTITIES, ParameterStatistics, Table
 
 if TYPE_CHECKING:
@@ -27,12 +27,9 @@ class ParameterRecorder(Part):
         super().__init__(recorder)
         self._tables: list[tuple[Track, Table]] = []
 
-    def install(self, patches: Patches) -> None:
-        """Nothing: the step recorder calls `before_step` and `after_step`."""
-
     def before_step(self, track: Track, optimizer: Optimizer) -> bool:
         """Decide whether this step is measured and keep the weights if so."""
-        if self.off or track.is_wrapper or not track.governor.is_due(track.steps):
+        if self.off or not self.recorder.options.parameters:
             return False
         try:
             found = held_parameters(optimizer)
@@ -53,9 +50,13 @@ class ParameterRecorder(Part):
         limit = self.recorder.options.snapshot_bytes
         track.statistics = ParameterStatistics(found, [model.has_rows(p) for p in found], limit)
         if not track.statistics.copies_weights:
-            self.recorder.note(f"update norms are not recorded: a copy of the weights would take over {limit >> 20} MiB")
+            self.recorder.note(
+                f"update norms are not recorded: a copy of the weights would take over {limit >> 20} MiB"
+            )
 
-    def after_step(self, track: Track, optimizer: Optimizer, cost_before_ns: int, norms: dict[int, Any]) -> None:
+    def after_step(
+        self, track: Track, optimizer: Optimizer, cost_before_ns: int, norms: Mapping[int, Any], step_ns: int
+    ) -> None:
         """Measure now.
 
         Args:
@@ -63,6 +64,7 @@ class ParameterRecorder(Part):
             optimizer: the same.
             cost_before_ns: what preparing this measurement took before the step.
             norms: `id(parameter)` -> norm of its gradient.
+            step_ns: what the step took, 0 when unknown.
         """
         if self.off or track.statistics is None:
             return
@@ -74,9 +76,8 @@ class ParameterRecorder(Part):
             values = track.statistics.measure(found, [norms.get(id(p)) for p in found])
             self._tables.append((track, Table(track.steps, track.parameter_names, values)))
             self._write(wait=False)
-            if track.steps:  # the first time includes allocations and is no measure of the next
-                track.governor.note_cost(perf_counter_ns() - began + cost_before_ns)
-            every = track.governor.decide(track.steps)
+            cost = perf_counter_ns() - began + cost_before_ns
+            every = track.governor.measured(track.steps, cost, step_ns)
             if every is not None:
                 self.recorder.thinned(track, "parameters", every, track.governor.share())
         except Exception as error:
@@ -89,6 +90,7 @@ class ParameterRecorder(Part):
             self.recorder.sink.block(QUANTITIES, table.names, table.step, values, present)
 
     def finish(self) -> None:
+        """Write what is still under way."""
         self._write(wait=True)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
+
+from .internals import without_dynamo
 from .patches import Patches
 
 if TYPE_CHECKING:
@@ -20,6 +25,7 @@ class Part:
     Attributes:
         name: what it records, for the message when it fails.
         off: it failed, or recording has ended.
+        has_failed: something of ours raised; the part stays off.
     """
 
     name: ClassVar[str]
@@ -27,10 +33,10 @@ class Part:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.off = False
+        self.has_failed = False
 
     def install(self, patches: Patches) -> None:
-        """Put the part's hooks in place."""
-        raise NotImplementedError
+        """Put the part's hooks in place. A part that other parts call has none of its own."""
 
     def uninstall(self) -> None:
         """Take away what `patches` does not hold."""
@@ -41,8 +47,28 @@ class Part:
     def reset(self) -> None:
         """Begin anew with nothing, in a forked child."""
 
+    def after(self, original: Any, work: Callable[[Any], None]) -> Any:
+        """A method that calls `original`, then `work(self of the method)`, and that torch.compile leaves alone."""
+
+        def guarded(owner: Any, args: Any, kwargs: Any) -> Any:
+            result = original(owner, *args, **kwargs)
+            if not self.off:
+                try:
+                    work(owner)
+                except Exception as error:
+                    self.fail(error)
+            return result
+
+        untraced, is_compiling = without_dynamo(guarded), torch.compiler.is_compiling
+
+        @functools.wraps(original)
+        def method(owner: Any, *args: Any, **kwargs: Any) -> Any:
+            return (untraced if is_compiling() else guarded)(owner, args, kwargs)
+
+        return method
+
     def fail(self, error: Exception) -> None:
         """Switch this part off and say so once. Never raises."""
-        if not self.off:
-            self.off = True
+        if not self.has_failed:
+            self.off = self.has_failed = True
             self.recorder.report_failure(self.name, error)

@@ -54,7 +54,9 @@ class PassPredictions:
         if call.name in ("cross_entropy", "nll_loss"):
             if given.ndim == 2 and target.ndim == 1 and not target.is_floating_point():
                 self._from(f"captured from {call.name}", given, target, is_binary=False)
-        elif call.name.startswith("binary_cross_entropy") and given.numel() == given.shape[0] == target.numel():
+        elif (
+            call.name.startswith("binary_cross_entropy") and given.numel() == given.shape[0] == target.numel()
+        ):
             self._from(f"captured from {call.name}", given.reshape(-1), target.reshape(-1), is_binary=True)
 
     def from_pick(self, function: str, given: Tensor, labels: Tensor) -> None:
@@ -149,9 +151,6 @@ class PredictionRecorder(Part):
         self._last: tuple[dict[str, Any], Any, Any] | None = None
         self._waiting: list[tuple[PassPredictions, int, str]] = []
 
-    def install(self, patches: Patches) -> None:
-        """Nothing yet: see `watch`."""
-
     def uninstall(self) -> None:
         self.unwatch()
 
@@ -195,7 +194,12 @@ class PredictionRecorder(Part):
 
     def _picked(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         given = args[0] if args else kwargs.get("input")
-        if type(given) is not Tensor or given.ndim != 2 or given.requires_grad or not given.is_floating_point():
+        if (
+            type(given) is not Tensor
+            or given.ndim != 2
+            or given.requires_grad
+            or not given.is_floating_point()
+        ):
             return
         position = 2 if name == "topk" else 1
         dim = args[position] if len(args) > position else kwargs.get("dim", -1 if name == "topk" else None)
@@ -229,7 +233,10 @@ class PredictionRecorder(Part):
                     f"predictions: the first {len(y_true)} of {found.n_samples} samples of an evaluation pass are kept"
                 )
             facts = {
-                "step": step, "kind": kind_of(y_score, found.source), "split": "validation", "source": found.source,
+                "step": step,
+                "kind": kind_of(y_score, found.source),
+                "split": "validation",
+                "source": found.source,
                 "classes": [],
             }
             if not self.is_given:
@@ -245,13 +252,16 @@ class PredictionRecorder(Part):
             self._last = (facts, y_true, y_score)
 
     def logged(
-        self, step: int, y_true: NDArray[np.int64], y_score: NDArray[np.float64], classes: list[str],
+        self, step: int, y_true: NDArray[np.int64], y_score: NDArray[np.float64], classes: list[str]
     ) -> None:
         """The user gave predictions: captured ones no longer count."""
         self.is_given = True
         facts = {
-            "step": step, "kind": "unknown" if y_score.ndim == 1 else kind_of(y_score, ""), "split": "validation",
-            "source": "run.log_predictions", "classes": classes,
+            "step": step,
+            "kind": "unknown" if y_score.ndim == 1 else kind_of(y_score, ""),
+            "split": "validation",
+            "source": "run.log_predictions",
+            "classes": classes,
         }
         self._keep(facts, y_true, y_score)
 
@@ -270,7 +280,10 @@ def labels_of(batch: Any, n: int) -> Tensor | None:
     else:
         candidates = list(batch) if isinstance(batch, (list, tuple)) else []
     found = [
-        c for c in candidates
-        if isinstance(c, Tensor) and c.shape == (n,) and c.dtype in (torch.int64, torch.int32, torch.uint8, torch.int16)
+        c
+        for c in candidates
+        if isinstance(c, Tensor)
+        and c.shape == (n,)
+        and c.dtype in (torch.int64, torch.int32, torch.uint8, torch.int16)
     ]
     return found[0] if len(found) == 1 else None

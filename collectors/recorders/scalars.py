@@ -32,7 +32,9 @@ def send_late(row: Row) -> None:
     """Start the copy of everything in the row, if some of it is still on an accelerator."""
     norms = row.norms
     is_near = not norms or norms[0] is None or norms[0].is_cpu
-    if is_near and not any(isinstance(v, Tensor) for v in (*row.losses, *row.learning_rates, row.preclip, row.scale)):
+    if is_near and not any(
+        isinstance(v, Tensor) for v in (*row.losses, *row.learning_rates, row.preclip, row.scale)
+    ):
         return
     row.late = ArrivingScalars([v for v in _values(row) if isinstance(v, Tensor)])
 
@@ -65,7 +67,9 @@ def write_rows(sink: Sink, track: Track, *, wait: bool = False) -> None:
     """
     ready = len(track.rows)
     if not wait:
-        ready = next((i for i, row in enumerate(track.rows) if row.late and not row.late.has_arrived()), ready)
+        ready = next(
+            (i for i, row in enumerate(track.rows) if row.late and not row.late.has_arrived()), ready
+        )
     rows, track.rows = track.rows[:ready], track.rows[ready:]
     if not rows:
         return

@@ -85,7 +85,9 @@ class Sink:
 
     def meta(self, facts: Mapping[str, Any]) -> None:
         """Add facts about the run; what did not change is not written again."""
-        news = {key: value for key, value in facts.items() if key not in self._meta or self._meta[key] != value}
+        news = {
+            key: value for key, value in facts.items() if key not in self._meta or self._meta[key] != value
+        }
         if news and self._writer is not None:
             self._meta.update(news)
             with self._lock:
@@ -98,7 +100,9 @@ class Sink:
                 self._writer.append_json(Kind.EVENT, {"step": step, "kind": kind, **data})
 
     def rows(
-        self, steps: NDArray[np.int64], columns: Mapping[str, NDArray[np.float64]],
+        self,
+        steps: NDArray[np.int64],
+        columns: Mapping[str, NDArray[np.float64]],
         present: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> None:
         """Append scalar columns, see `traindoctor.runlog.encode_rows`."""
@@ -112,8 +116,12 @@ class Sink:
         self.rows(np.array([step]), {name: np.array([value])})
 
     def block(
-        self, quantities: Sequence[str], parameters: Sequence[str], step: int,
-        values: NDArray[np.float32], present: NDArray[np.bool_],
+        self,
+        quantities: Sequence[str],
+        parameters: Sequence[str],
+        step: int,
+        values: NDArray[np.float32],
+        present: NDArray[np.bool_],
     ) -> None:
         """Append per-parameter statistics of one step."""
         if self._writer is not None:
@@ -121,7 +129,7 @@ class Sink:
                 self._writer.append_block(quantities, parameters, step, values, present)
 
     def predictions(
-        self, facts: Mapping[str, Any], y_true: NDArray[np.int64], y_score: NDArray[np.float64],
+        self, facts: Mapping[str, Any], y_true: NDArray[np.int64], y_score: NDArray[np.float64]
     ) -> None:
         """Append labels and scores; later ones supersede earlier ones."""
         if self._writer is not None:
@@ -145,7 +153,9 @@ class Sink:
             complaint = "" if self._complained else writer.last_error
             self._complained = True
             return complaint
-        if now_ns - self._synced_ns > SYNC_SECONDS * 1e9 and (self._syncing is None or not self._syncing.is_alive()):
+        if now_ns - self._synced_ns > SYNC_SECONDS * 1e9 and (
+            self._syncing is None or not self._syncing.is_alive()
+        ):
             self._synced_ns = now_ns
             # A thread that lives only for the call: a permanent one would be there at every fork of the user's.
             self._syncing = threading.Thread(target=writer.sync, name="traindoctor-sync", daemon=True)

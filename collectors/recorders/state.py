@@ -107,7 +107,12 @@ class Track:
         if parameters and norms:
             gradient = parameters[0].grad
             assert gradient is not None
-            self.probe = (weakref.ref(parameters[0]), weakref.ref(gradient), local_version(gradient), norms[0])
+            self.probe = (
+                weakref.ref(parameters[0]),
+                weakref.ref(gradient),
+                local_version(gradient),
+                norms[0],
+            )
 
     @property
     def prefix(self) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from traindoctor.names import PARAMETER_QUANTITIES
 
+from . import internals
 from .device import Arriving, gather
 from .tensors import Quiet, readable
 
@@ -49,12 +50,16 @@ class ParameterStatistics:
             if self._before is None:
                 self._before = [None if t is None else t.clone() for t in found]
             else:
-                pairs = [(b, t) for b, t in zip(self._before, found, strict=True) if b is not None and t is not None]
-                torch._foreach_copy_([b for b, _ in pairs], [t for _, t in pairs])
+                pairs = [
+                    (b, t)
+                    for b, t in zip(self._before, found, strict=True)
+                    if b is not None and t is not None
+                ]
+                internals.foreach_copy_([b for b, _ in pairs], [t for _, t in pairs])
         self._is_fresh = True
 
     def measure(
-        self, parameters: Sequence[Tensor], grad_norms: Sequence[Tensor | None],
+        self, parameters: Sequence[Tensor], grad_norms: Sequence[Tensor | None]
     ) -> list[dict[str, Tensor | float]]:
         """Every quantity of every parameter now, after the step.
 
@@ -80,7 +85,7 @@ class ParameterStatistics:
         return found
 
     def _measure_weights(self, live: list[Tensor], found: list[dict[str, Tensor | float]]) -> None:
-        for weight, norm, values in zip(live, torch._foreach_norm(live), found, strict=True):
+        for weight, norm, values in zip(live, internals.foreach_norm(live), found, strict=True):
             values["weight_norm"] = norm
             values["weight_rms"] = norm / weight.numel() ** 0.5
             low, high = torch.aminmax(weight)
@@ -97,15 +102,15 @@ class ParameterStatistics:
             values["weight_mean"] = mean
 
     def _measure_updates(
-        self, known: list[int], live: list[Tensor], found: list[dict[str, Tensor | float]],
+        self, known: list[int], live: list[Tensor], found: list[dict[str, Tensor | float]]
     ) -> None:
         if self._before is None or not self._is_fresh:
             return
         self._is_fresh = False
         before = [b for i in known if (b := self._before[i]) is not None]
-        norms = torch._foreach_norm(before)
-        torch._foreach_sub_(before, live)
-        for values, norm, update in zip(found, norms, torch._foreach_norm(before), strict=True):
+        norms = internals.foreach_norm(before)
+        internals.foreach_sub_(before, live)
+        for values, norm, update in zip(found, norms, internals.foreach_norm(before), strict=True):
             values["update_norm"] = update
             if not norm.is_cpu or norm.item() > 0:
                 values["update_ratio"] = update / norm
@@ -133,7 +138,8 @@ def _std(weight: Tensor, norm: Tensor, mean: Tensor) -> Tensor | float:
     variance = square - centre * centre
     if variance > _ILL_CONDITIONED * centre * centre:
         return float(variance**0.5)
-    return torch.linalg.vector_norm(weight - centre) / weight.numel() ** 0.5
+    rest: Tensor = torch.linalg.vector_norm(weight - centre)
+    return rest / weight.numel() ** 0.5
 
 
 def zero_rows(rows: Tensor) -> Tensor:
@@ -143,8 +149,9 @@ def zero_rows(rows: Tensor) -> Tensor:
     it, so rows that it calls zero are looked at again.
     """
     if not rows.is_cpu:
-        return torch.linalg.vector_norm(rows, torch.inf, dim=1) == 0
-    zero = torch.linalg.vector_norm(rows, dim=1) == 0
+        largest: Tensor = torch.linalg.vector_norm(rows, torch.inf, dim=1)
+        return largest == 0
+    zero: Tensor = torch.linalg.vector_norm(rows, dim=1) == 0
     suspects = zero.nonzero().flatten()
     if suspects.numel():
         zero[suspects] = torch.from_numpy(~rows[suspects].numpy().any(axis=1))

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import internals
+
 _PLAIN_TYPES = (Tensor, torch.nn.Parameter)
 _WIDE = (torch.float32, torch.float64)
 _FLOATING = (*_WIDE, torch.float16, torch.bfloat16)
-
-_grad_mode: Any = torch._C._set_grad_enabled
-_function_modes: Any = getattr(torch._C, "_len_torch_function_stack", lambda: 0)
 
 
 class Quiet:
@@ -24,17 +23,17 @@ class Quiet:
     def __enter__(self) -> None:
         self._was_enabled = torch.is_grad_enabled()
         self._disabled: Any = None
-        if _function_modes():
-            self._disabled = torch._C.DisableTorchFunction()
+        if internals.n_function_modes():
+            self._disabled = internals.disable_function_modes()
             self._disabled.__enter__()
         if self._was_enabled:
-            _grad_mode(False)
+            internals.set_grad_enabled(False)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._was_enabled:
-            _grad_mode(True)
+            internals.set_grad_enabled(True)
         if self._disabled is not None:
             self._disabled.__exit__(kind, error, traceback)
 
@@ -45,9 +44,13 @@ def is_plain(tensors: list[Tensor]) -> bool:
         return True
     first = tensors[0]
     dtype, device = first.dtype, first.device
-    return dtype in _FLOATING and device.type != "meta" and all(
-        type(t) in _PLAIN_TYPES and t.dtype is dtype and t.layout is torch.strided and t.device == device
-        for t in tensors
+    return (
+        dtype in _FLOATING
+        and device.type != "meta"
+        and all(
+            type(t) in _PLAIN_TYPES and t.dtype is dtype and t.layout is torch.strided and t.device == device
+            for t in tensors
+        )
     )
 
 
@@ -76,9 +79,9 @@ def norms(tensors: list[Tensor], plain: bool) -> list[Tensor | None]:
     if not tensors:
         return []
     if plain and tensors[0].dtype in _WIDE:
-        return list(torch._foreach_norm(tensors))
+        return list(internals.foreach_norm(tensors))
     if plain:
-        return list(torch._foreach_norm(tensors, 2, torch.float32))
+        return list(internals.foreach_norm(tensors, 2, torch.float32))
     return [None if t is None else torch.linalg.vector_norm(t) for t in map(readable, tensors)]
 
 
