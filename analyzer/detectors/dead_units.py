@@ -19,7 +19,14 @@ from ..parameter_signals import Table, known_median, late, matrices, table
 from ..phrases import confidence, place, x_unit
 
 RECTIFIERS = {
-    "ReLU", "ReLU6", "Threshold", "Hardtanh", "Hardsigmoid", "Hardswish", "Softshrink", "Hardshrink",
+    "ReLU",
+    "ReLU6",
+    "Threshold",
+    "Hardtanh",
+    "Hardsigmoid",
+    "Hardswish",
+    "Softshrink",
+    "Hardshrink",
 }
 """Activations whose gradient can be exactly zero; for the others this check is blind."""
 
@@ -32,7 +39,8 @@ class DeadUnits:
     five samples, which are spread over the run. Looked at are the matrices before the last one. A layer is
     dead when the median share of dead rows over the last third of the samples reaches `share`; the share of
     its first sample tells whether it was so from the start (`at_start`) or died in training (a rise of
-    `rise`). The severity is what it cost: a note when the run ended with a skill of 0.5 or more.
+    `rise`). A layer whose bias still gets a gradient while none of its rows does is fed with zeros and is not
+    counted. The severity is what it cost: a note when the run ended with a skill of `poor_skill` or more.
 
     Why it matters: a dead rectifier never comes back by itself: without gradient nothing moves it. If a whole
     layer dies, everything before it is frozen and the network predicts a constant.
@@ -72,6 +80,8 @@ class DeadUnits:
         """
         rows = self._hidden_rows(run)
         ends, starts = np.nan_to_num(known_median(late(rows), axis=0)), rows.values[0]
+        fed_zeros = [_has_zero_inputs(run, name, end) for name, end in zip(rows.names, ends, strict=True)]
+        ends = np.where(fed_zeros, 0.0, ends)
         dead = np.flatnonzero(ends >= self.share)
         if not dead.size:
             self._require_rectifiers(run, rows)
@@ -109,11 +119,15 @@ class DeadUnits:
         others = f", one of {dead.size} such layers" if dead.size > 1 else ""
         skill = final_skill(run)
         evidence = {
-            "since": float(first), "dead units": end, "dead units at first": begin,
+            "since": float(first),
+            "dead units": end,
+            "dead units at first": begin,
             "dead layers": float(dead.size),
         }
         units = {
-            "since": x_unit(run), "dead units": "fraction", "dead units at first": "fraction",
+            "since": x_unit(run),
+            "dead units": "fraction",
+            "dead units at first": "fraction",
             "dead layers": "layers",
         }
         message = (
@@ -124,8 +138,16 @@ class DeadUnits:
             evidence["final skill"], units["final skill"] = skill, "share of B0"
         severity = self._severity(skill, end)
         return Finding(
-            self.code, self.name, severity, confidence(end / 0.5),
-            first, max(first, run.n_steps - 1), message, evidence, units, _remedy(run, is_from_start),
+            self.code,
+            self.name,
+            severity,
+            confidence(end / 0.5),
+            first,
+            max(first, run.n_steps - 1),
+            message,
+            evidence,
+            units,
+            _remedy(run, is_from_start),
             parameters=tuple(rows.names[int(i)] for i in dead),
         )
 
@@ -133,6 +155,14 @@ class DeadUnits:
         if skill < 0.1 and share >= 0.98:
             return Severity.CRITICAL
         return Severity.WARNING if skill < self.poor_skill else Severity.INFO
+
+
+def _has_zero_inputs(run: Run, name: str, share: float) -> bool:
+    """Whether all rows are zero although the layer's bias gets a gradient: then what it is fed is zero."""
+    bias = run.parameter("grad_norm").get(f"{name.removesuffix('weight')}bias")
+    if share < 1.0 or bias is None or not len(bias):
+        return False
+    return float(known_median(bias.values[-max(1, len(bias) // 3) :])) > 0.0
 
 
 def _has_no_gradient_at_all(run: Run) -> bool:

@@ -28,12 +28,13 @@ REACH = 0.2
 class LrTooLow:
     """Reports a learning rate whose steps are far too small for the length of the run.
 
-    A run of T steps gets somewhere with update / weight ratios near 0.2 / sqrt(T). The run is under-stepping
-    when the 90th percentile over time (after the first 5 %) of the median ratio over the weight matrices is
-    `margin` times below that, no single matrix moves `margin` / 2 times faster than this, and the loss has
-    lost less than `enough_skill` of the constant predictor's loss. Ratios that are exactly zero with
-    gradients present count when the rate is so small that the updates are rounded away. A schedule that
-    holds a tenth of its peak for less than `least_hot` of the run is not judged by its peak.
+    A run of T steps gets somewhere with update / weight ratios near 0.2 / sqrt(T). The run is
+    under-stepping when the 90th percentile over time (after the first 5 %) of the median ratio over the
+    weight matrices is `margin` times below that, no step after the first reached it, no single matrix moves
+    `margin` / 2 times faster than this, and the loss has lost less than `enough_skill` of the constant
+    predictor's loss. Ratios that are exactly zero with gradients present count when the rate is so small
+    that the updates are rounded away. A schedule that holds a tenth of its peak for less than `least_hot`
+    of the run is not judged by its peak.
 
     Why it matters: the loss falls smoothly and looks healthy, only the run ends long before it has learned
     what the model could; it is the trouble that looks least like one.
@@ -82,6 +83,10 @@ class LrTooLow:
             return  # the rate itself was not held long enough to be judged: that is the schedule's fault
         target = REACH / math.sqrt(n)
         typical, fastest = self._speeds(run)
+        later = update_ratios(run).median()
+        later = later.values[later.steps > later.steps[0]]
+        if later.size and not float(later.max()) <= target:
+            return  # it did take full steps: small ones since then have another reason
         is_lost = typical == 0.0 and updates_are_rounded_away(run, found.peak)
         if typical > target / self.margin or fastest > 2.0 * target / self.margin:
             return
@@ -121,13 +126,21 @@ class LrTooLow:
             f"The training loss lost only {max(skill, 0.0):.0%} of the loss of a constant prediction."
         )
         evidence = {
-            "learning rate": peak, "update ratio": typical, "target ratio": target,
-            "steps": float(run.n_steps), "too small by": too_small,
-            "final skill": max(skill, 0.0), "suggested factor": factor,
+            "learning rate": peak,
+            "update ratio": typical,
+            "target ratio": target,
+            "steps": float(run.n_steps),
+            "too small by": too_small,
+            "final skill": max(skill, 0.0),
+            "suggested factor": factor,
         }
         units = {
-            "learning rate": "1/step", "update ratio": "dimensionless", "target ratio": "dimensionless",
-            "steps": x_unit(run), "too small by": "times", "final skill": "share of B0",
+            "learning rate": "1/step",
+            "update ratio": "dimensionless",
+            "target ratio": "dimensionless",
+            "steps": x_unit(run),
+            "too small by": "times",
+            "final skill": "share of B0",
             "suggested factor": "times",
         }
         remedy = Remedy(
@@ -137,8 +150,16 @@ class LrTooLow:
         )
         severity = Severity.CRITICAL if skill < 0.1 else Severity.WARNING
         return Finding(
-            self.code, self.name, severity, confidence(too_small / self.margin),
-            0, run.n_steps - 1, message, evidence, units, remedy,
+            self.code,
+            self.name,
+            severity,
+            confidence(too_small / self.margin),
+            0,
+            run.n_steps - 1,
+            message,
+            evidence,
+            units,
+            remedy,
         )
 
 

@@ -15,8 +15,11 @@ N = 1000
 
 
 def dead(share, after=0, losses=None, **layers):
+    """A run with dead rows in some layers: their biases get no gradient either."""
     value = lambda steps, old: np.where(steps >= after, share, 0.05)  # noqa: E731
-    run = weights.changed(runs.healthy_run(N), "grad_dead_rows", **(layers or {"fc1_weight": value}))
+    layers = layers or {"fc1_weight": value}
+    run = weights.changed(runs.healthy_run(N), "grad_dead_rows", **layers)
+    run = weights.changed(run, "grad_norm", **{name.replace("weight", "bias"): 0.0 for name in layers})
     return weights.with_loss(run, weights.flat(N) if losses is None else losses)
 
 
@@ -64,6 +67,10 @@ def test_sparse_layers_are_silent(share):
 
 def test_the_output_layer_does_not_count():
     assert found(dead(0, fc3_weight=1.0)) == []
+
+
+def test_a_layer_that_is_fed_zeros_is_not_dead_while_its_bias_learns():
+    assert found(weights.changed(dead(1.0), "grad_norm", fc1_bias=0.3)) == []
 
 
 def test_zero_gradients_everywhere_are_not_dead_units():

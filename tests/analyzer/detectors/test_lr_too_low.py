@@ -77,6 +77,11 @@ def test_a_dead_layer_is_not_blamed_on_the_rate():
     assert found(weights.changed(slow(1e-6), "grad_dead_rows", fc1_weight=1.0)) == []
 
 
+def test_a_run_that_took_full_steps_at_first_is_not_too_slow():
+    run = weights.changed_all(slow(1e-6), "update_ratio", lambda s, old: np.where(s == 3, 0.9, old))
+    assert found(run) == []
+
+
 def test_no_update_at_all_is_not_a_small_one():
     assert found(slow(0.0)) == []
 
