@@ -13,6 +13,7 @@ from traindoctor.run import Run
 
 from .catalog import all_detectors, choose
 from .causes import rank_causes
+from .schedule import prescribe, recognise
 from .metrics import metrics_of
 from .verdict import conclude
 
@@ -121,8 +122,6 @@ def _schedule_advice(
     run: Run, findings: Sequence[Finding], replay: Callable[..., Any] | None
 ) -> tuple[Schedule, Prescription]:
     try:
-        from .schedule import prescribe, recognise
-
         schedule = recognise(run)
         return schedule, prescribe(run, schedule, findings, replay=replay)
     except Exception as error:  # the findings stand without a prescription
