@@ -13,8 +13,8 @@ from traindoctor.run import Run
 
 from .catalog import all_detectors, choose
 from .causes import rank_causes
-from .schedule import prescribe, recognise
 from .metrics import metrics_of
+from .schedule import prescribe, recognise
 from .verdict import conclude
 
 HOW_TO_RECORD = {
