@@ -47,7 +47,7 @@ def figure_svg(figure: Figure) -> DrawnFigure:
         backend: Any = FigureCanvasSVG(canvas)
         backend.print_svg(stored, metadata={"Date": None})
         areas = tuple(_area(canvas, one) for one in axes)
-    return DrawnFigure(clean_svg(stored.getvalue(), figure.id, figure.title), areas)
+    return DrawnFigure(clean_svg(stored.getvalue(), f"fig-{figure.id}", figure.title), areas)
 
 
 def figure_png(figure: Figure, dpi: int = 150) -> bytes:

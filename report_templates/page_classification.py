@@ -11,7 +11,7 @@ from traindoctor.run import Floats
 
 from . import number_format as fmt
 from .chart_model import Curve, Matrix, UnitCurves, UnitSquares
-from .page_model import Block, Cell, Column, Fact, Facts, Figure, Section, Table
+from .page_model import Block, Cell, Column, Fact, Facts, Figure, Paragraph, Section, Table
 
 _TOP_PAIRS = 10
 _CLASS_ROWS = 60
@@ -25,7 +25,12 @@ def classification_section(metrics: Mapping[str, Any]) -> Section | None:
     """The classification group of the metrics; None when it is absent. Any key may be missing."""
     group = metrics.get("classification")
     if not isinstance(group, Mapping) or not group:
-        return None
+        why = metrics.get("classification_unavailable")
+        return (
+            Section("classification", "Classification", (Paragraph(fmt.prose(f"{why}."), "warning"),))
+            if why
+            else None
+        )
     candidates = (
         _facts(group),
         _confused_pairs(group),
@@ -72,6 +77,8 @@ def _facts(group: _Group) -> Facts | None:
         where.append(f"step {fmt.count(float(group['step']))}")
     if _real(group.get("n_samples")) is not None:
         where.append(f"{fmt.count(float(group['n_samples']))} samples")
+    if _real(group.get("n_left_out")):
+        where.append(f"{fmt.count(float(group['n_left_out']))} left out (non-finite scores)")
     if where:
         items.append(Fact("predictions", " · ".join(where)))
     return Facts(tuple(items)) if items else None
