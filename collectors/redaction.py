@@ -15,7 +15,7 @@ _SECRET_WORD = re.compile(
     r"|bearer|pat|pwd)(?:$|[-_.=])|passw|secret|apikey|accesskey|privatekey|credential",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?P<name>-{0,2}[A-Za-z_][\w.-]*)(?P<sign>=)(?P<value>.+)", re.DOTALL)
+_NAME = re.compile(r"(?P<name>[+~-]{0,2}[A-Za-z_][\w./-]*)(?P<sign>=)(?P<value>.+)", re.DOTALL)
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/?#\s@]+)@")
 _QUERY = re.compile(r"(?P<name>[?&;](?P<word>[^=&#;\s]+)=)(?P<value>[^&#;\s]+)")
 _HEADER = re.compile(r"(?i)\b(authorization\s*:\s*(?:bearer|basic|token)?\s*|bearer\s+)\S+")
@@ -24,7 +24,8 @@ _PREFIXED = re.compile(
     r"|(?:AKIA|ASIA)[A-Z0-9]{12,}|xox[a-z]-[\w-]{6,}|AIza[\w-]{20,}|wandb_v1_\w{8,}|npm_[A-Za-z0-9]{16,}"
     r"|pypi-[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)"
 )
-_WORD = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
+_COUNTABLE = re.compile(r"(?:^|[-_.])(?:key|token)s?(?:$|[-_.])", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -44,21 +45,26 @@ def redact_command(argv: Sequence[str]) -> list[str]:
     as `--flag=value`, `--flag value` and `name=value`; everything else passes through `redact`.
     """
     out: list[str] = []
-    hide_next = False
+    flag = ""
     for word in argv:
         is_flag = word.startswith("-") and len(word) > 1 and not _is_number(word)
-        if hide_next and not is_flag:
-            out.append(MARK)
-            hide_next = False
-            continue
         named = _NAME.fullmatch(word)
-        if named and _SECRET_WORD.search(named["name"]):
+        if flag and not is_flag and _is_secret(flag, word):
+            out.append(MARK)
+        elif named and _is_secret(named["name"], named["value"]):
             out.append(f"{named['name']}={MARK}")
-            hide_next = False
         else:
             out.append(redact(word))
-            hide_next = is_flag and "=" not in word and bool(_SECRET_WORD.search(word.lstrip("-")))
+        flag = word.lstrip("-") if is_flag and "=" not in word else ""
     return out
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether the name of a flag speaks of a secret; `--max-tokens 512` and `--keys 3` count things."""
+    if not _SECRET_WORD.search(name):
+        return False
+    is_count = _is_number(value) and len(value) <= 10
+    return not (is_count and not _SECRET_WORD.search(_COUNTABLE.sub("-", name)))
 
 
 def _is_number(word: str) -> bool:
