@@ -92,15 +92,21 @@ class BadInitialisation:
         severity = Severity.CRITICAL if final_skill(run) < 0.1 else Severity.WARNING
         margin = scale / self.large if is_large else self.small / scale
         return Finding(
-            self.code, self.name, severity, confidence(margin), 0, max(0, run.n_steps - 1),
+            self.code,
+            self.name,
+            severity,
+            confidence(margin),
+            0,
+            max(0, run.n_steps - 1),
             f"The weights start too {'large' if is_large else 'small'}: on average at {scale:.3g} times the "
             f"scale of torch's default initialisation.{tail}",
-            evidence, units,
+            evidence,
+            units,
             Remedy(
                 "Initialise the weights for their width, and scale the inputs to mean 0 and deviation 1.",
                 "for module in model.modules():\n"
                 "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
-                "        torch.nn.init.kaiming_normal_(module.weight, nonlinearity=\"relu\")",
+                '        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")',
             ),
             parameters=tuple(worst),
         )

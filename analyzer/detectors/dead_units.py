@@ -118,35 +118,28 @@ class DeadUnits:
         how = "from the start" if is_from_start else since
         others = f", one of {dead.size} such layers" if dead.size > 1 else ""
         skill = final_skill(run)
-        evidence = {
-            "since": float(first),
-            "dead units": end,
-            "dead units at first": begin,
-            "dead layers": float(dead.size),
-        }
-        units = {
-            "since": x_unit(run),
-            "dead units": "fraction",
-            "dead units at first": "fraction",
-            "dead layers": "layers",
+        facts = {
+            "since": (float(first), x_unit(run)),
+            "dead units": (end, "fraction"),
+            "dead units at first": (begin, "fraction"),
+            "dead layers": (float(dead.size), "layers"),
         }
         message = (
             f"{end:.0%} of the units of {name} are dead {how} (at first {begin:.0%}){others}: "
             "they get no gradient and no longer learn."
         )
         if math.isfinite(skill):
-            evidence["final skill"], units["final skill"] = skill, "share of B0"
-        severity = self._severity(skill, end)
+            facts["final skill"] = (skill, "share of B0")
         return Finding(
             self.code,
             self.name,
-            severity,
+            self._severity(skill, end),
             confidence(end / 0.5),
             first,
             max(first, run.n_steps - 1),
             message,
-            evidence,
-            units,
+            {name: value for name, (value, _) in facts.items()},
+            {name: unit for name, (_, unit) in facts.items()},
             _remedy(run, is_from_start),
             parameters=tuple(rows.names[int(i)] for i in dead),
         )

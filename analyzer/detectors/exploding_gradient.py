@@ -94,13 +94,18 @@ class ExplodingGradient:
     def _finding(self, run: Run, norms: Series, start: int, growth: float, usual: float) -> Finding:
         limit = rounded(float(np.quantile(norms.between(0, start - 1).values, 0.9)), 2)
         return Finding(
-            self.code, self.name, Severity.CRITICAL if final_skill(run) < 0.1 else Severity.WARNING,
-            confidence(growth / self.times), start, max(start, run.n_steps - 1),
+            self.code,
+            self.name,
+            Severity.CRITICAL if final_skill(run) < 0.1 else Severity.WARNING,
+            confidence(growth / self.times),
+            start,
+            max(start, run.n_steps - 1),
             f"The gradients explode at {place(run, start)}: their norm reaches {growth:.3g} times the "
             f"{usual:.3g} that was usual before, and the loss follows.",
             {"since": float(start), "gradient growth": growth, "usual norm": usual, "suggested clip": limit},
             {
-                "since": x_unit(run), "gradient growth": "times the usual norm",
+                "since": x_unit(run),
+                "gradient growth": "times the usual norm",
                 "usual norm": "loss units / weight unit",
                 "suggested clip": "loss units / weight unit",
             },
@@ -124,8 +129,12 @@ class ExplodingGradient:
         size = -float(np.median(profile.decades))
         first = int(profile.steps[np.argmax(falling)])
         return Finding(
-            self.code, self.name, Severity.WARNING, confidence(size / self.decades),
-            first, max(first, run.n_steps - 1),
+            self.code,
+            self.name,
+            Severity.WARNING,
+            confidence(size / self.decades),
+            first,
+            max(first, run.n_steps - 1),
             f"The gradients explode towards the input: relative to the weights they grow by {size:.1f} "
             f"decades from the last of {len(profile.names)} layers to the first.",
             {"decades": size, "layers": float(len(profile.names))},
@@ -134,7 +143,7 @@ class ExplodingGradient:
                 "Initialise for the activation, normalise between the layers, and clip the gradient norm.",
                 "for module in model.modules():\n"
                 "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
-                "        torch.nn.init.kaiming_normal_(module.weight, nonlinearity=\"relu\")",
+                '        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")',
             ),
             parameters=profile.names[:1],
         )

@@ -82,18 +82,9 @@ class LrTooHigh:
         if not harms:
             return
         factor = lr_factor(run, start)
-        evidence = {
-            "since": float(start),
-            "update ratio": ratio,
-            "usual update ratio": USUAL_FIRST_RATIO,
-            **evidence,
-        }
-        units = {
-            "since": x_unit(run),
-            "update ratio": "dimensionless",
-            "usual update ratio": "dimensionless",
-            **units,
-        }
+        evidence |= {"since": float(start), "update ratio": ratio, "usual update ratio": USUAL_FIRST_RATIO}
+        units |= dict.fromkeys(("update ratio", "usual update ratio"), "dimensionless")
+        units["since"] = x_unit(run)
         lr = main_learning_rate(run)
         at = float(lr.at(np.array([start]))[0]) if lr is not None else math.nan
         evidence |= {"learning rate": at, "suggested factor": factor, "final skill": final_skill(run)}

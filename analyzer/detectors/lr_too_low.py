@@ -125,29 +125,15 @@ class LrTooLow:
             f"The learning rate {peak:.3g} is too low: {why}. "
             f"The training loss lost only {max(skill, 0.0):.0%} of the loss of a constant prediction."
         )
-        evidence = {
-            "learning rate": peak,
-            "update ratio": typical,
-            "target ratio": target,
-            "steps": float(run.n_steps),
-            "too small by": too_small,
-            "final skill": max(skill, 0.0),
-            "suggested factor": factor,
+        facts = {
+            "learning rate": (peak, "1/step"),
+            "update ratio": (typical, "dimensionless"),
+            "target ratio": (target, "dimensionless"),
+            "steps": (float(run.n_steps), x_unit(run)),
+            "too small by": (too_small, "times"),
+            "final skill": (max(skill, 0.0), "share of B0"),
+            "suggested factor": (factor, "times"),
         }
-        units = {
-            "learning rate": "1/step",
-            "update ratio": "dimensionless",
-            "target ratio": "dimensionless",
-            "steps": x_unit(run),
-            "too small by": "times",
-            "final skill": "share of B0",
-            "suggested factor": "times",
-        }
-        remedy = Remedy(
-            f"Multiply the learning rate by about {factor:g} and decay it to zero by the end. "
-            "The estimate is good to a factor of 4: try a third and three times of it as well.",
-            optimizer_code(run, lr_factor=factor),
-        )
         severity = Severity.CRITICAL if skill < 0.1 else Severity.WARNING
         return Finding(
             self.code,
@@ -157,10 +143,18 @@ class LrTooLow:
             0,
             run.n_steps - 1,
             message,
-            evidence,
-            units,
-            remedy,
+            {name: value for name, (value, _) in facts.items()},
+            {name: unit for name, (_, unit) in facts.items()},
+            _remedy(run, factor),
         )
+
+
+def _remedy(run: Run, factor: float) -> Remedy:
+    return Remedy(
+        f"Multiply the learning rate by about {factor:g} and decay it to zero by the end. "
+        "The estimate is good to a factor of 4: try a third and three times of it as well.",
+        optimizer_code(run, lr_factor=factor),
+    )
 
 
 def updates_are_rounded_away(run: Run, lr: float) -> bool:

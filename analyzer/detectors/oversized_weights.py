@@ -94,15 +94,19 @@ class OversizedWeights:
         severity = Severity.WARNING if poor and not is_free else Severity.INFO
         more = f"; it is one of {len(grown)} such matrices" if len(grown) > 1 else ""
         return Finding(
-            self.code, self.name, severity, confidence(times / self.growth),
-            first, max(first, run.n_steps - 1),
+            self.code,
+            self.name,
+            severity,
+            confidence(times / self.growth),
+            first,
+            max(first, run.n_steps - 1),
             f"The weights of {name} are oversized: they passed {self.growth:g} times their initial scale at "
             f"{place(run, first)}, ended at {times:.3g} times and still grow{more}.",
+            {"since": float(first), "growth": times, "limit": self.growth, "matrices": float(len(grown))},
             {
-                "since": float(first), "growth": times, "limit": self.growth, "matrices": float(len(grown)),
-            },
-            {
-                "since": x_unit(run), "growth": "times the initial scale", "limit": "times the initial scale",
+                "since": x_unit(run),
+                "growth": "times the initial scale",
+                "limit": "times the initial scale",
                 "matrices": "matrices",
             },
             Remedy(

@@ -70,7 +70,12 @@ class StaleGradients:
         first, last = int(steps[0]), int(steps[-1])
         is_harmless = final_skill(run) >= 0.9
         yield Finding(
-            self.code, self.name, Severity.WARNING if is_harmless else Severity.CRITICAL, 0.99, first, last,
+            self.code,
+            self.name,
+            Severity.WARNING if is_harmless else Severity.CRITICAL,
+            0.99,
+            first,
+            last,
             f"The gradients are never cleared: in {found:.0%} of the {values.size} steps after the first, "
             "those of earlier steps were still there when backward began, so every update uses their sum.",
             {"stale steps": found, "steps looked at": float(values.size)},

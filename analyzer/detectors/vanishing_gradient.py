@@ -72,8 +72,12 @@ class VanishingGradient:
         severity = Severity.WARNING if skill < 0.5 else Severity.INFO
         first = int(profile.steps[np.argmax(rising)])
         yield Finding(
-            self.code, self.name, severity, confidence(size / self.decades),
-            first, max(first, run.n_steps - 1),
+            self.code,
+            self.name,
+            severity,
+            confidence(size / self.decades),
+            first,
+            max(first, run.n_steps - 1),
             f"The gradients vanish: relative to the weights they shrink by {size:.1f} decades from the last "
             f"of {len(profile.names)} layers to the first, and {early[0]} moves by only {travelled:.2g} of "
             "its size over the whole run.",
@@ -84,7 +88,7 @@ class VanishingGradient:
                 "initialise for the activation.",
                 "for module in model.modules():\n"
                 "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
-                "        torch.nn.init.kaiming_normal_(module.weight, nonlinearity=\"relu\")",
+                '        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")',
             ),
             parameters=early,
         )

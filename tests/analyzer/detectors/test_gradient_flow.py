@@ -28,7 +28,9 @@ def deep(n_layers=8, decades=0.0, pace=1e-3, losses=None):
         jitter = np.exp(rng.normal(0, 0.5, steps.size))
         ratio = pace * factor * jitter
         columns = {
-            "weight_norm": 5.0 + 0 * steps, "grad_norm": 0.3 * factor * jitter, "update_ratio": ratio,
+            "weight_norm": 5.0 + 0 * steps,
+            "grad_norm": 0.3 * factor * jitter,
+            "update_ratio": ratio,
             "update_norm": ratio * 5.0,
         }
         for quantity, values in columns.items():
