@@ -87,6 +87,7 @@ def test_weights_that_decay_empties_are_critical_and_ranked_above_their_symptoms
 def test_weights_of_units_dead_from_the_start_are_a_symptom():
     run = sized(lambda steps, old: 0.06 * np.exp(-steps / 150.0), weights.flat(N))
     run = weights.changed(run, "grad_dead_rows", fc1_weight=1.0)
+    run = weights.changed(run, "grad_norm", fc1_bias=0.0)
     assert codes(UndersizedWeights(), run) == [("TD205", Severity.INFO)]
     assert diagnose(run).findings[0].code == "TD203"
 
