@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from traindoctor.run import Ints, Series
-from traindoctor.runlog_format import BLOCK_HEAD
 
 from .columns import MAX_NAME, Chunk, joined
 
 MAX_TABLE = 2_000_000
 """Quantities times parameters of one layout: more is refused."""
 
-_BODY = BLOCK_HEAD.size + 8
+_HEAD = struct.Struct("<IqII")  # layout id, step, quantities, parameters
+_BODY = _HEAD.size
 
 
 @dataclass
@@ -34,8 +35,8 @@ class Blocks:
     _layouts: dict[int, tuple[list[str], list[str]]] = field(
         default_factory=dict[int, tuple[list[str], list[str]]]
     )
-    _waiting: dict[tuple[int, int], list[tuple[int, bytes]]] = field(
-        default_factory=dict[tuple[int, int], list[tuple[int, bytes]]]
+    _waiting: dict[tuple[int, int, int, int], list[tuple[int, bytes]]] = field(
+        default_factory=dict[tuple[int, int, int, int], list[tuple[int, bytes]]]
     )
 
     def add_layout(self, payload: bytes) -> None:
@@ -56,15 +57,18 @@ class Blocks:
         if len(payload) < _BODY:
             self.n_bad += 1
             return
-        layout = BLOCK_HEAD.unpack_from(payload)[0]
-        self._waiting.setdefault((layout, len(payload)), []).append((sequence, payload))
+        layout, _, rows, columns = _HEAD.unpack_from(payload)
+        self._waiting.setdefault((layout, rows, columns, len(payload)), []).append((sequence, payload))
 
     def parameters(self) -> dict[str, dict[str, Series]]:
         """Quantity -> parameter -> series, only what was recorded."""
         chunks: dict[tuple[str, str], list[Chunk]] = {}
-        for (layout, _), frames in self._waiting.items():
-            names = self._layouts.get(layout)
-            if names is None or not self._split(*names, frames, chunks):
+        for (layout, *shape, length), frames in self._waiting.items():
+            quantities, names = self._layouts.get(layout, ([], []))
+            n = len(quantities) * len(names)
+            if n and shape == [len(quantities), len(names)] and length == _BODY + (n + 7) // 8 + 4 * n:
+                _split(quantities, names, frames, chunks)
+            else:
                 self.n_bad += len(frames)
         out: dict[str, dict[str, Series]] = {}
         shared: dict[tuple[int, ...], Ints] = {}
@@ -75,38 +79,31 @@ class Blocks:
                 out.setdefault(quantity, {})[parameter] = Series(steps, values)
         return out
 
-    def _split(
-        self,
-        quantities: list[str],
-        parameters: list[str],
-        frames: list[tuple[int, bytes]],
-        chunks: dict[tuple[str, str], list[Chunk]],
-    ) -> bool:
-        """Append the series of equally long blocks to `chunks`; False if they contradict the layout."""
-        shape = (len(quantities), len(parameters))
-        n = shape[0] * shape[1]
-        n_mask = (n + 7) // 8
-        table = np.frombuffer(b"".join(payload for _, payload in frames), np.uint8).reshape(len(frames), -1)
-        if table.shape[1] != _BODY + n_mask + 4 * n or n == 0:
-            return False
-        stated = np.ascontiguousarray(table[:, BLOCK_HEAD.size : _BODY]).view("<u4")
-        if not bool(np.all(stated == shape)):
-            return False
-        sequences = np.array([sequence for sequence, _ in frames], np.int64)
-        steps = np.ascontiguousarray(table[:, 4:12]).view("<i8").ravel().astype(np.int64)
-        present = np.unpackbits(table[:, _BODY : _BODY + n_mask], axis=1, count=n) == 1
-        values = np.ascontiguousarray(table[:, _BODY + n_mask :]).view("<f4").astype(np.float64).T.copy()
-        ones = np.ones(len(frames), np.int64)
-        n_present = present.sum(axis=0)
-        for index in np.flatnonzero(n_present):
-            key = quantities[index // shape[1]], parameters[index % shape[1]]
-            if n_present[index] == len(frames):
-                chunk = Chunk(steps, values[index], sequences, ones)
-            else:
-                seen = present[:, index]
-                chunk = Chunk(steps[seen], values[index][seen], sequences[seen], ones[seen])
-            chunks.setdefault(key, []).append(chunk)
-        return True
+
+def _split(
+    quantities: list[str],
+    parameters: list[str],
+    frames: list[tuple[int, bytes]],
+    chunks: dict[tuple[str, str], list[Chunk]],
+) -> None:
+    """Append each series' part of blocks of one layout to `chunks`."""
+    n = len(quantities) * len(parameters)
+    n_mask = (n + 7) // 8
+    table = np.frombuffer(b"".join(payload for _, payload in frames), np.uint8).reshape(len(frames), -1)
+    sequences = np.array([sequence for sequence, _ in frames], np.int64)
+    steps = np.ascontiguousarray(table[:, 4:12]).view("<i8").ravel().astype(np.int64)
+    present = np.unpackbits(table[:, _BODY : _BODY + n_mask], axis=1, count=n) == 1
+    values = np.ascontiguousarray(table[:, _BODY + n_mask :]).view("<f4").astype(np.float64).T.copy()
+    ones = np.ones(len(frames), np.int64)
+    n_present = present.sum(axis=0)
+    for index in np.flatnonzero(n_present):
+        key = quantities[index // len(parameters)], parameters[index % len(parameters)]
+        if n_present[index] == len(frames):
+            chunk = Chunk(steps, values[index], sequences, ones)
+        else:
+            seen = present[:, index]
+            chunk = Chunk(steps[seen], values[index][seen], sequences[seen], ones[seen])
+        chunks.setdefault(key, []).append(chunk)
 
 
 def _is_names(value: Any) -> bool:
