@@ -96,7 +96,8 @@ def _warmed_up(sample: Trace, trace: Trace) -> Iterator[tuple[str, dict[str, Any
             yield _with_warmup("constant", {"lr": sample.peak}, sample, slope, begin)
         if body.ticks.size > 2:
             for family, found in _bodies(thinned(body), body):
-                yield _with_warmup(family, found, sample, slope, begin)
+                if found["lr"] > 0:
+                    yield _with_warmup(family, found, sample, slope, begin)
 
 
 def _rise(sample: Trace, first: int) -> float:
@@ -113,7 +114,8 @@ def _with_warmup(
 ) -> tuple[str, dict[str, Any]]:
     """The candidate with the rise before it: its slope says how long it took to reach the body's LR."""
     start = float(sample.values[0])
-    total = max(1, round((found["lr"] - start) / slope))
+    ticks = (found["lr"] - start) / slope
+    total = max(1, round(ticks)) if np.isfinite(ticks) else 1
     warmup = {"warmup_steps": total if family == "constant" else begin}
     return family, {
         **found,

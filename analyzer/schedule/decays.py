@@ -36,7 +36,7 @@ def tail_start(values: Floats) -> int:
 def line(x: Floats, y: Floats, weight: Floats | None = None) -> tuple[float, float]:
     """Least-squares slope and intercept of y over x; `weight` is the inverse variance of each y."""
     w = np.ones_like(y) if weight is None else weight
-    total = float(w.sum())
+    total = max(float(w.sum()), 1e-300)
     x_mean, y_mean = float(w @ x) / total, float(w @ y) / total
     centre = x - x_mean
     slope = float((w * centre) @ (y - y_mean)) / max(float((w * centre) @ centre), 1e-300)
@@ -64,6 +64,8 @@ def linear(trace: Trace) -> Iterator[Parameters]:
             yield from _line_parameters(start, float(y[-1]), total)
         return
     slope, start = line(u, y)
+    if slope == 0.0:
+        return
     yield from _line_parameters(start, *_line_end(start, slope, trace.length))
 
 

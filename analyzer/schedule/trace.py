@@ -51,7 +51,7 @@ class Trace:
         )
 
     def between(self, first: int, last: int) -> list[int]:
-        """Ticks after record `first` up to and including record `last`, at most 40, the last one first.
+        """Ticks after record `first` up to and including record `last`, at most 24, the last one first.
 
         Where every tick was recorded these are the ticks of the records; in a sparse log something that shows
         in record `last` may have happened at any tick in between.
@@ -59,7 +59,7 @@ class Trace:
         high = int(self.ticks[last])
         low = max(int(self.ticks[first]) + 1 if first >= 0 else 0, high - self.spacing * (last - first) + 1)
         return [
-            int(tick) for tick in np.unique(np.linspace(low, high, min(high - low + 1, 40)).round())[::-1]
+            int(tick) for tick in np.unique(np.linspace(low, high, min(high - low + 1, 24)).round())[::-1]
         ]
 
 
