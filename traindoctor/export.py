@@ -106,12 +106,7 @@ def _wide(run: Run) -> pd.DataFrame:
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
     names = frame["series"].cat.categories
     safe = ["'" + name if re.match(r"[=+\-@\t\r]", name) else name for name in names]
-    plain = frame.assign(
-        series=np.array(safe, dtype=object)[frame["series"].cat.codes],
-        value=frame["value"]
-        .map({np.inf: "inf", -np.inf: "-inf"})
-        .where(np.isinf(frame["value"]), frame["value"]),
-    )
+    plain = frame.assign(series=np.array(safe, dtype=object)[frame["series"].cat.codes])
     plain.to_csv(path, index=False, na_rep="nan", lineterminator="\n", encoding="utf-8")
 
 
@@ -121,8 +116,8 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingDependencyError(
-            "Parquet needs pyarrow, which is not installed; install it with `pip install traindoctor[parquet]` "
-            "or choose --format csv"
+            "Parquet needs pyarrow, which is not installed; install it with "
+            "`pip install traindoctor[parquet]` or choose --format csv"
         ) from error
     dictionary = pa.dictionary(pa.int32(), pa.string())
     schema = pa.schema(
