@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from traindoctor.run import Run
 
 SINGULAR = {"optimizer steps": "step", "steps": "step", "epochs": "epoch", "iterations": "iteration"}
@@ -16,6 +18,17 @@ def place(run: Run, x: int) -> str:
 def x_unit(run: Run) -> str:
     """Unit of the run's x axis, for evidence: `steps` for optimizer steps."""
     return "steps" if run.info.x_unit == "optimizer steps" else run.info.x_unit
+
+
+def measured(figures: Mapping[str, tuple[float, str]]) -> tuple[dict[str, float], dict[str, str]]:
+    """Evidence and units of a finding, from name -> (number, unit).
+
+    Example:
+        >>> measured({"rise": (0.5, "loss units")})
+        ({'rise': 0.5}, {'rise': 'loss units'})
+    """
+    evidence = {name: float(number) for name, (number, _) in figures.items()}
+    return evidence, {name: unit for name, (_, unit) in figures.items()}
 
 
 def confidence(margin: float) -> float:

@@ -5,6 +5,7 @@ Every function expects finite values; drop the others first (`Series.finite`).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -93,6 +94,13 @@ def standard_error(x: Floats) -> float:
     return float(np.sqrt(long_run_variance(x) / x.size)) if x.size > 1 else float("nan")
 
 
+@lru_cache(maxsize=8)
+def _pairs(n: int) -> tuple[Ints, Ints]:
+    """Indices of all pairs of `n` points, the earlier and the later of each, shape (n (n - 1) / 2,)."""
+    earlier, later = np.triu_indices(n, 1)
+    return earlier, later
+
+
 def mann_kendall_z(y: Floats) -> float:
     """Standard score of Mann and Kendall's trend test: below -2.33 y falls at the 1 % level (one-sided).
 
@@ -103,7 +111,7 @@ def mann_kendall_z(y: Floats) -> float:
     n = y.size
     if n < 3:
         return 0.0
-    later, earlier = np.triu_indices(n, 1)[::-1]
+    earlier, later = _pairs(n)
     score = float(np.sign(y[later] - y[earlier]).sum())
     ties = np.unique(y, return_counts=True)[1]
     variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18.0
@@ -123,7 +131,7 @@ def theil_sen_slope(y: Floats, x: Floats | None = None, z: float = 1.645) -> Slo
     if n < 2:
         return Slope(float("nan"), float("nan"), float("nan"))
     at = np.arange(n, dtype=np.float64) if x is None else x
-    earlier, later = np.triu_indices(n, 1)
+    earlier, later = _pairs(n)
     slopes = np.sort((y[later] - y[earlier]) / (at[later] - at[earlier]))
     middle = float(np.median(slopes))
     if n < 4:

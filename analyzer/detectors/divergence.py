@@ -13,7 +13,7 @@ from traindoctor.run import Run
 
 from ..optimizer_code import optimizer_code
 from ..phases import phases
-from ..phrases import confidence, place, x_unit
+from ..phrases import confidence, measured, place, x_unit
 from ..reference import Curve, Levels, levels, training_curve
 
 
@@ -113,20 +113,15 @@ class Divergence:
             int(curve.steps[-1]),
             f"The training loss diverged from {place(run, start)} on: it rose from {level.best:.3g} to "
             f"{final:.3g} {what}. That is {lost:.0%} of all progress made.",
-            {
-                "diverged at": float(start),
-                "best": level.best,
-                "final": final,
-                "progress lost": lost,
-                "last good step": float(best_step),
-            },
-            {
-                "diverged at": unit,
-                "best": "loss units",
-                "final": "loss units",
-                "progress lost": "fraction",
-                "last good step": unit,
-            },
+            *measured(
+                {
+                    "diverged at": (start, unit),
+                    "best": (level.best, "loss units"),
+                    "final": (final, "loss units"),
+                    "progress lost": (lost, "fraction"),
+                    "last good step": (best_step, unit),
+                }
+            ),
             Remedy(
                 f"Go back to the checkpoint nearest {place(run, best_step)} and divide the learning rate "
                 "by 3.",

@@ -12,7 +12,7 @@ from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
 from traindoctor.run import Floats, Run
 
-from ..phrases import place, x_unit
+from ..phrases import measured, place, x_unit
 from ..reference import Curve, levels, training_curve
 from ..signal import MAD_TO_SD, rolling_median, spans_of
 
@@ -128,24 +128,17 @@ class LossSpike:
             last,
             f"The training loss had {episodes}, the worst of {worst.height:.3g} at {place(run, at)}; until "
             f"recovery they took {total} {unit}, {share:.1%} of the run.{sign}",
-            {
-                "spikes": float(len(spikes)),
-                "height": worst.height,
-                "worst at": float(at),
-                "spent in spikes": float(total),
-                "share of the run": share,
-                "area": cost,
-                "gradient growth before": growth,
-            },
-            {
-                "spikes": "episodes",
-                "height": "loss units",
-                "worst at": unit,
-                "spent in spikes": unit,
-                "share of the run": "fraction",
-                "area": f"progress x {unit}",
-                "gradient growth before": "times its median",
-            },
+            *measured(
+                {
+                    "spikes": (len(spikes), "episodes"),
+                    "height": (worst.height, "loss units"),
+                    "worst at": (at, unit),
+                    "spent in spikes": (total, unit),
+                    "share of the run": (share, "fraction"),
+                    "area": (cost, f"progress x {unit}"),
+                    "gradient growth before": (growth, "times its median"),
+                }
+            ),
             _remedy(run, growth),
         )
 

@@ -13,7 +13,7 @@ from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
 
-from ..phrases import place, x_unit
+from ..phrases import measured, place, x_unit
 from ..reference import Curve, levels, training_curve
 from ..signal import spans_of
 
@@ -97,24 +97,17 @@ class MarginalPlateau:
             end,
             f"The training loss sat at {level:.3g} from {place(run, start)} {until}: {length} {unit}, "
             f"{share:.0%} of the run. A constant answer gives {baseline:.3g}.",
-            {
-                "level": level,
-                "constant predictor": baseline,
-                "from": float(start),
-                "to": float(end),
-                "length": float(length),
-                "share of the run": share,
-                "band": width,
-            },
-            {
-                "level": "loss units",
-                "constant predictor": "loss units",
-                "from": unit,
-                "to": unit,
-                "length": unit,
-                "share of the run": "fraction",
-                "band": "loss units",
-            },
+            *measured(
+                {
+                    "level": (level, "loss units"),
+                    "constant predictor": (baseline, "loss units"),
+                    "from": (start, unit),
+                    "to": (end, unit),
+                    "length": (length, unit),
+                    "share of the run": (share, "fraction"),
+                    "band": (width, "loss units"),
+                }
+            ),
             Remedy(
                 "Search the learning rate over three decades and add a warm-up; if every rate stays there, "
                 "check that the input reaches the output.",

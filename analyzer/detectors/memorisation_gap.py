@@ -13,8 +13,8 @@ from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
 
-from ..phrases import confidence, place, x_unit
-from ..reference import levels, training_curve, validation_curve
+from ..phrases import confidence, measured, place, x_unit
+from ..reference import Curve, Levels, levels, training_curve, validation_curve
 from ..signal import median3
 
 
@@ -26,8 +26,8 @@ class MemorisationGap:
     `solved`; B0 is the loss of the best constant predictor. Both losses are medians over the end of the run.
     Warning when the run went on for `many_passes` epochs after that and the training skill exceeds
     `memorised`, or when the validation loss ended above its best by `worsening` of B0; a note otherwise, for
-    a gap alone also comes with good settings on little data. The ratio of the two losses is not used: it grows without bound in
-    every run that fits its training data.
+    a gap alone also comes with good settings on little data. The ratio of the two losses is not used: it
+    grows without bound in every run that fits its training data.
 
     Why it matters: the model has capacity to spare for memorising; the validation loss is limited by data
     and regularisation, not by training longer.
@@ -73,15 +73,21 @@ class MemorisationGap:
         training = float(curve.medians[-1])
         validation = float(np.median(evaluations.values[-3:]))
         skill, gap = level.skill(training), (validation - training) / level.baseline
-        if gap <= self.gap or skill <= self.solved:
-            return
+        if gap > self.gap and skill > self.solved:
+            best = float(median3(evaluations.values).min())
+            yield self._finding(run, curve, level, training, validation, best)
+
+    def _finding(
+        self, run: Run, curve: Curve, level: Levels, training: float, validation: float, best: float
+    ) -> Finding:
+        skill, gap = level.skill(training), (validation - training) / level.baseline
         solved = curve.medians < (1.0 - self.solved) * level.baseline
         start = curve.first_step(int(np.argmax(solved)))
         passes = _passes_since(run, start)
-        worsening = (validation - float(median3(evaluations.values).min())) / level.baseline
+        worsening = (validation - best) / level.baseline
         has_memorised = passes >= self.many_passes and skill > self.memorised
         is_material = has_memorised or worsening >= self.worsening
-        yield Finding(
+        return Finding(
             self.code,
             self.name,
             Severity.WARNING if is_material else Severity.INFO,
@@ -91,26 +97,21 @@ class MemorisationGap:
             f"The model memorises its training data: since {place(run, start)} {skill:.0%} of the constant "
             f"predictor's loss is gone in training, but only {level.skill(validation):.0%} in validation "
             f"({training:.3g} against {validation:.3g}).",
-            {
-                "gap": gap,
-                "training skill": skill,
-                "validation skill": level.skill(validation),
-                "training loss": training,
-                "validation loss": validation,
-                "solved since": float(start),
-                "passes since": passes,
-                "validation worse than its best by": worsening,
-            },
-            {
-                "gap": "share of the constant predictor's loss",
-                "training skill": "fraction",
-                "validation skill": "fraction",
-                "training loss": "loss units",
-                "validation loss": "loss units",
-                "solved since": x_unit(run),
-                "passes since": "epochs",
-                "validation worse than its best by": "share of the constant predictor's loss",
-            },
+            *measured(
+                {
+                    "gap": (gap, "share of the constant predictor's loss"),
+                    "training skill": (skill, "fraction"),
+                    "validation skill": (level.skill(validation), "fraction"),
+                    "training loss": (training, "loss units"),
+                    "validation loss": (validation, "loss units"),
+                    "solved since": (start, x_unit(run)),
+                    "passes since": (passes, "epochs"),
+                    "validation worse than its best by": (
+                        worsening,
+                        "share of the constant predictor's loss",
+                    ),
+                }
+            ),
             Remedy(
                 "Use more data or augmentation, or regularise more; training longer will not help.",
                 "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05)\n"

@@ -102,16 +102,7 @@ class NoLearning:
         units = dict.fromkeys(evidence, "loss units")
         units["share of the constant predictor's loss"] = "fraction"
         if is_learning:
-            message = (
-                f"The model memorises but does not generalise: the training loss fell to {level.best:.3g}, "
-                f"while the validation loss never got below {reached:.3g}, and a constant answer gives "
-                f"{level.baseline:.3g}."
-            )
-            remedy = Remedy(
-                "Check that labels belong to their inputs and that training and validation data are prepared "
-                "the same way.",
-                "for x, y in itertools.islice(train_loader, 3):\n    print(x.mean(), x.std(), y[:10])",
-            )
+            message, remedy = _memorises(level, reached)
             return Finding(
                 self.code, self.name, Severity.CRITICAL, 0.9, first, last, message, evidence, units, remedy
             )
@@ -164,6 +155,20 @@ class NoLearning:
             },
             _remedy(run),
         )
+
+
+def _memorises(level: Levels, reached: float) -> tuple[str, Remedy]:
+    """Message and remedy where training works and nothing carries over to validation."""
+    message = (
+        f"The model memorises but does not generalise: the training loss fell to {level.best:.3g}, "
+        f"while the validation loss never got below {reached:.3g}, and a constant answer gives "
+        f"{level.baseline:.3g}."
+    )
+    return message, Remedy(
+        "Check that labels belong to their inputs, that training and validation data are prepared the same "
+        "way, and that there are enough training data.",
+        "for x, y in itertools.islice(train_loader, 3):\n    print(x.mean(), x.std(), y[:10])",
+    )
 
 
 def _best_validation(run: Run) -> float:

@@ -12,7 +12,7 @@ from traindoctor.names import AMP_SCALE, AMP_SKIPPED, GRAD_NORM, LOSS_TRAIN
 from traindoctor.run import Run, Series
 
 from ..optimizer_code import optimizer_code
-from ..phrases import place, x_unit
+from ..phrases import measured, place, x_unit
 from ..signal import MAD_TO_SD
 
 PRECURSOR = 50  # steps before the failure that are searched for its cause
@@ -71,20 +71,15 @@ class NonFinite:
         is_lasting = share >= self.lasting or bool(parameter)
         growth = precursor_growth(run, start)
         unit = x_unit(run)
-        evidence = {
-            "first non-finite": float(start),
-            "non-finite losses": float(bad.sum()),
-            "share non-finite since": share,
-            "gradient growth before": growth,
-            "looked back": float(PRECURSOR),
-        }
-        units = {
-            "first non-finite": unit,
-            "non-finite losses": "losses",
-            "share non-finite since": "fraction",
-            "gradient growth before": "times its median",
-            "looked back": unit,
-        }
+        evidence, units = measured(
+            {
+                "first non-finite": (start, unit),
+                "non-finite losses": (bad.sum(), "losses"),
+                "share non-finite since": (share, "fraction"),
+                "gradient growth before": (growth, "times its median"),
+                "looked back": (PRECURSOR, unit),
+            }
+        )
         message = _message(run, start, int(bad.sum()), share, parameter, is_lasting, growth)
         last = int(loss.steps[-1]) if is_lasting else int(loss.steps[np.flatnonzero(bad)[-1]])
         return Finding(

@@ -12,7 +12,7 @@ from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
 
 from ..evaluations import AfterBest, after_best
-from ..phrases import confidence, place, x_unit
+from ..phrases import confidence, measured, place, x_unit
 from ..reference import Curve, levels, training_curve, validation_baseline, validation_curve
 
 KEEP_THE_BEST = """\
@@ -92,30 +92,20 @@ class Overfitting:
         self, run: Run, after: AfterBest, lost: float, threshold: float, then: float, now: float
     ) -> Finding:
         unit = x_unit(run)
-        wasted = after.last_step - after.best_step
-        accuracy = accuracy_change(run, after.best_step)
-        evidence = {
-            "best at": float(after.best_step),
-            "best": after.best,
-            "final": after.final,
-            "rise": after.rise,
-            "progress lost": lost,
-            "after the best": float(wasted),
-            "standard error": after.standard_error,
-            "training loss then": then,
-            "training loss at the end": now,
-        }
-        units = {
-            "best at": unit,
-            "best": "loss units",
-            "final": "loss units",
-            "rise": "loss units",
-            "progress lost": "fraction",
-            "after the best": unit,
-            "standard error": "loss units",
-            "training loss then": "loss units",
-            "training loss at the end": "loss units",
-        }
+        wasted, accuracy = after.last_step - after.best_step, accuracy_change(run, after.best_step)
+        evidence, units = measured(
+            {
+                "best at": (after.best_step, unit),
+                "best": (after.best, "loss units"),
+                "final": (after.final, "loss units"),
+                "rise": (after.rise, "loss units"),
+                "progress lost": (lost, "fraction"),
+                "after the best": (wasted, unit),
+                "standard error": (after.standard_error, "loss units"),
+                "training loss then": (then, "loss units"),
+                "training loss at the end": (now, "loss units"),
+            }
+        )
         note = ""
         if accuracy is not None:
             evidence["accuracy change"], units["accuracy change"] = accuracy, "fraction"

@@ -14,7 +14,7 @@ from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
 
 from ..phases import phases
-from ..phrases import confidence, place, x_unit
+from ..phrases import confidence, measured, place, x_unit
 from ..reference import Curve, levels, training_curve
 from ..signal import block_edges, block_medians
 from ..trend import Trend, late_trend
@@ -110,24 +110,17 @@ class Plateau:
         share = length / total
         is_material = lr_known and share >= self.long and not skill >= self.nearly_solved
         unit = x_unit(run)
-        evidence = {
-            "flat since": float(start),
-            "level": trend.level,
-            "length": float(length),
-            "share of the run": share,
-            "largest gain": gain,
-            "trend score": trend.z,
-            "independent losses": trend.n_effective,
-        }
-        units = {
-            "flat since": unit,
-            "level": "loss units",
-            "length": unit,
-            "share of the run": "fraction",
-            "largest gain": "share of progress",
-            "trend score": "standard deviations",
-            "independent losses": "losses",
-        }
+        evidence, units = measured(
+            {
+                "flat since": (start, unit),
+                "level": (trend.level, "loss units"),
+                "length": (length, unit),
+                "share of the run": (share, "fraction"),
+                "largest gain": (gain, "share of progress"),
+                "trend score": (trend.z, "standard deviations"),
+                "independent losses": (trend.n_effective, "losses"),
+            }
+        )
         if not math.isnan(skill):
             evidence["skill"], units["skill"] = skill, "fraction"
         margin = min(share / self.long, self.equivalence / max(gain, 1e-3))

@@ -13,7 +13,7 @@ from traindoctor.run import Floats, Run
 
 from ..evaluations import after_best
 from ..phases import phases
-from ..phrases import confidence, x_unit
+from ..phrases import confidence, measured, x_unit
 from ..reference import Curve, levels, training_curve
 from ..trend import late_trend
 
@@ -68,7 +68,7 @@ class StillImproving:
             return
         unit = x_unit(run)
         fall = -trend.slope.value * (trend.last_step - trend.first_step)
-        length = int(curve.steps[-1]) + 1
+        length = run.n_steps
         yield Finding(
             self.code,
             self.name,
@@ -79,20 +79,15 @@ class StillImproving:
             f"The training loss was still falling at the end: by {fall:.3g} in the last "
             f"{trend.last_step - trend.first_step} {unit}. Twice as many {unit} are predicted to gain "
             f"another {gain:.0%} of the progress made.",
-            {
-                "fall": fall,
-                "window": float(trend.last_step - trend.first_step),
-                "predicted gain": gain,
-                "trend score": trend.z,
-                "length": float(length),
-            },
-            {
-                "fall": "loss units",
-                "window": unit,
-                "predicted gain": "share of progress",
-                "trend score": "standard deviations",
-                "length": unit,
-            },
+            *measured(
+                {
+                    "fall": (fall, "loss units"),
+                    "window": (trend.last_step - trend.first_step, unit),
+                    "predicted gain": (gain, "share of progress"),
+                    "trend score": (trend.z, "standard deviations"),
+                    "length": (length, unit),
+                }
+            ),
             Remedy(
                 f"Train for {2 * length} {unit} instead of {length}, and decay the learning rate at the end."
             ),

@@ -14,7 +14,7 @@ from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run, Series
 
 from ..evaluations import AfterBest, after_best
-from ..phrases import confidence, place, x_unit
+from ..phrases import confidence, measured, place, x_unit
 from ..reference import MIN_EVALUATIONS, levels, require_progress_signal, validation_baseline
 
 
@@ -103,20 +103,15 @@ class TrainedPastBest:
             after.last_step,
             f"The best model was at {place(run, after.best_step)}: validation {what} {best:.3g} then, "
             f"{final:.3g} at the end. {share:.0%} of the run came after it.",
-            {
-                "best at": float(after.best_step),
-                "best": best,
-                "final": final,
-                "share after": share,
-                "lost": lost,
-            },
-            {
-                "best at": x_unit(run),
-                "best": unit,
-                "final": unit,
-                "share after": "fraction",
-                "lost": "share of progress" if is_loss else "fraction",
-            },
+            *measured(
+                {
+                    "best at": (after.best_step, x_unit(run)),
+                    "best": (best, unit),
+                    "final": (final, unit),
+                    "share after": (share, "fraction"),
+                    "lost": (lost, "share of progress" if is_loss else "fraction"),
+                }
+            ),
             Remedy(
                 f"Use the checkpoint of {place(run, after.best_step)}, and plan the next run to end there: "
                 f"{after.best_step + 1} {x_unit(run)}.",
