@@ -19,6 +19,7 @@ from .launcher.exit_state import end_facts
 from .launcher.handover import read_handover
 from .options import RecorderOptions
 from .recorders.amp import AmpRecorder
+from .recorders.architecture import group_labels
 from .recorders.baseline import BaselineRecorder
 from .recorders.clipping import ClippingRecorder
 from .recorders.evaluation import EvaluationRecorder
@@ -26,7 +27,7 @@ from .recorders.governor import Governor
 from .recorders.loader import LoaderRecorder
 from .recorders.loss import LossRecorder
 from .recorders.loss_functions import LossFunctionRecorder
-from .recorders.model import ModelRecorder, group_labels
+from .recorders.model import ModelRecorder
 from .recorders.optimizer_step import StepRecorder
 from .recorders.parameters import ParameterRecorder
 from .recorders.part import Part
@@ -113,7 +114,9 @@ class Recorder:
         """Use what the user named; without optimizers, find those that were made before us."""
         if model is not None:
             self.model.add(model)
-        found = optimizers or [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
+        found = optimizers
+        if not found and len(sys._current_frames()) == 1:
+            found = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
         for optimizer in found:
             self.register(optimizer)
 
@@ -181,7 +184,7 @@ class Recorder:
                 self.first = track
         track.labels = tuple(group_labels(optimizer))
         self.open()
-        self.model.look(optimizer)
+        self.model.look(track, optimizer)
 
     def open(self) -> None:
         """Create the log, unless it exists. A folder that cannot be written ends the recording."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import tensors
-from .optimizer_step import forget_pending
+from .optimizer_step import forget_pending, gradients
 from .internals import without_dynamo
 from .part import Part
 from .patches import Patches
@@ -169,8 +169,11 @@ def local_value(root: Tensor) -> Value:
 
 def was_cleared(track: Track) -> bool:
     """Whether somebody cleared the gradients without zero_grad: the losses before that led to no step."""
-    parameter = track.probe[0]() if track.probe is not None else None
-    return parameter is not None and parameter.grad is None
+    if track.probe is not None:
+        parameter = track.probe[0]()
+        return parameter is not None and parameter.grad is None
+    optimizer = track.optimizer()
+    return optimizer is not None and not gradients(optimizer)
 
 
 def staleness(track: Track) -> float:

@@ -45,10 +45,11 @@ class ParameterRecorder(Part):
 
     def _describe(self, track: Track, optimizer: Optimizer, found: list[Tensor]) -> None:
         model = self.recorder.model
-        model.look(optimizer)
-        track.parameter_names = tuple(model.name_of(p) for p in found)
+        model.look(track, optimizer)
+        infos = [model.info(p) for p in found]
+        track.parameter_names = tuple(info.name for info in infos)
         limit = self.recorder.options.snapshot_bytes
-        track.statistics = ParameterStatistics(found, [model.has_rows(p) for p in found], limit)
+        track.statistics = ParameterStatistics(found, [info.role == "matrix" for info in infos], limit)
         if not track.statistics.copies_weights:
             self.recorder.note(
                 f"update norms are not recorded: a copy of the weights would take over {limit >> 20} MiB"
