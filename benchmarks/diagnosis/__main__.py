@@ -29,6 +29,9 @@ that were kept out of tuning altogether.
 
 SPLIT = click.option("--split", type=click.Choice(["tune", "report"]), default="tune", show_default=True)
 DRAWS = click.option("--draws", type=int, default=0, help="Number of draws; 0 for all.")
+JOBS = click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Training processes."
+)
 WRITE = click.option("--write", is_flag=True, help=f"Also write {ACCURACY}.")
 
 
@@ -40,9 +43,10 @@ def main() -> None:
 @main.command()
 @SPLIT
 @DRAWS
-def generate(split: str, draws: int) -> None:
+@JOBS
+def generate(split: str, draws: int, jobs: int) -> None:
     """Train what is missing in the cache."""
-    generate_split(split, draws or N_DRAWS[split])
+    generate_split(split, draws or N_DRAWS[split], jobs=jobs)
 
 
 @main.command()
@@ -80,11 +84,12 @@ def twins(draws: int) -> None:
 
 @main.command("all")
 @click.option("--draws", type=int, default=0, help="Number of draws of the report split; 0 for all.")
-def everything(draws: int) -> None:
+@JOBS
+def everything(draws: int, jobs: int) -> None:
     """Train and score both splits and write docs/accuracy.md."""
     sizes = {"report": draws or N_DRAWS["report"], "tune": min(draws or N_DRAWS["tune"], N_DRAWS["tune"])}
     for split, size in sizes.items():
-        generate_split(split, size)
+        generate_split(split, size, jobs=jobs)
     publish([render(split, judgements(split, size)) for split, size in sizes.items()], write=True)
 
 

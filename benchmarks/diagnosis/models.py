@@ -90,13 +90,14 @@ class SequenceModel(nn.Module):
         self.head = nn.Linear(config.width, data.n_outputs)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits, shape (n, classes) or (n, classes, length); float tokens are what a fault made of them."""
+        """Logits, shape (n, classes) or (n, classes, length)."""
         x = self.embedding(tokens)
         if isinstance(self.body, nn.GRU):
             x = self.body(x)[0]
         else:
             x = self.body(x + self.positions, mask=self.mask, is_causal=True)
-        return self.head(x).transpose(1, 2) if self.per_token else self.head(x[:, -1])
+        logits: Tensor = self.head(x if self.per_token else x[:, -1])
+        return logits.transpose(1, 2) if self.per_token else logits
 
 
 def _initialise(model: nn.Module, config: Config) -> None:
@@ -108,7 +109,8 @@ def _initialise(model: nn.Module, config: Config) -> None:
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 else:
                     nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
         for parameter in model.parameters():
             if parameter.dim() >= 2:
                 parameter.mul_(config.fault.weight_factor)

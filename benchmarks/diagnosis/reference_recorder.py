@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ _ROLES = {
 
 def _norm_of(tensors: Iterable[Tensor]) -> float:
     """L2 norm of all elements together, in double precision."""
-    return float(sum(float(tensor.double().square().sum()) for tensor in tensors)) ** 0.5
+    return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 
 
 def describe_parameters(model: nn.Module, groups: Sequence[dict[str, Any]]) -> tuple[ParameterInfo, ...]:

@@ -39,7 +39,7 @@ def save(path: Path, run: Run, facts: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        np.savez_compressed(file, document=np.array(json.dumps(document)), **arrays)
+        np.savez_compressed(file, document=np.array(json.dumps(document)), **arrays)  # type: ignore[arg-type]
     partial.replace(path)
 
 

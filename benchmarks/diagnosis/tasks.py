@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import text
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 Kind = Literal["tabular", "image", "language", "sequence"]
 LossName = Literal[
     "cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "smooth_l1_loss", "l1_loss"

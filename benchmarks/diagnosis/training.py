@@ -166,7 +166,7 @@ class Training:
                 loss = loss * self.loss_factor
             if recorder:
                 recorder.backward_begins(loss, len(x))
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
         if config.clip_norm:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
             if recorder:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from rich.progress import track
 from traindoctor.run import Run
 
 from .configuration import STARTING_LR, Config, draw
-from .faults import FaultKind, kinds_of
+from .faults import FaultKind, fault_named, kinds_of
 from .storage import load, save
 from .training import Outcome, train
 
@@ -109,15 +111,23 @@ def tuned(config: Config) -> Config:
     return replace(config, lr=STARTING_LR[config.optimizer] * _HALF_DECADE**best)
 
 
-def generate(split: str, n_draws: int, cache: Path = CACHE) -> None:
-    """Makes what is missing of a split in the cache; progress is shown on a terminal only."""
-    torch.set_num_threads(1)
+def generate(split: str, n_draws: int, cache: Path = CACHE, jobs: int = 1) -> None:
+    """Makes what is missing of a split with `jobs` processes; shows progress on a terminal only."""
     console = Console(stderr=True)
-    plans = list(plan(split, n_draws))
-    for index, config, kinds in track(
-        plans, f"{split} runs", console=console, disable=not console.is_terminal
-    ):
-        make_draw(cache / split, index, config, kinds)
+    work = [
+        (cache / split, index, config, tuple(kind.name for kind in kinds))
+        for index, config, kinds in plan(split, n_draws)
+    ]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        done = pool.map(_make_draw, work)
+        for _ in track(done, f"{split} runs", len(work), console=console, disable=not console.is_terminal):
+            pass
+
+
+def _make_draw(work: tuple[Path, int, Config, tuple[str, ...]]) -> None:
+    torch.set_num_threads(1)
+    folder, index, config, kinds = work
+    make_draw(folder, index, config, tuple(fault_named(kind) for kind in kinds))
 
 
 def make_draw(folder: Path, index: int, config: Config, kinds: tuple[FaultKind, ...]) -> None:

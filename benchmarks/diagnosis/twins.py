@@ -57,8 +57,8 @@ def differences(reference: Run, watched: Run, tolerance: float = 1e-4) -> Iterat
     """
     yield from _table(reference.series, watched.series, "", tolerance)
     for quantity in dict.fromkeys((*reference.parameters, *watched.parameters)):
-        pair = (run.parameters.get(quantity, {}) for run in (reference, watched))
-        yield from _table(*pair, f"{quantity} of ", tolerance)
+        row, twin = reference.parameter(quantity), watched.parameter(quantity)
+        yield from _table(row, twin, f"{quantity} of ", tolerance)
     for fact in ("status", "epochs", "batch_size", "n_classes", "loss_name", "baseline"):
         one, two = getattr(reference.info, fact), getattr(watched.info, fact)
         # labels are counted over the batches of the first epoch, which leaves out an incomplete one
