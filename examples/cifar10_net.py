@@ -46,7 +46,8 @@ def load_npz(path):
 def load_torchvision(folder):
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
     return tuple(
-        torchvision.datasets.CIFAR10(folder, train=train, download=True, transform=transform) for train in (True, False)
+        torchvision.datasets.CIFAR10(folder, train=train, download=True, transform=transform)
+        for train in (True, False)
     )
 
 

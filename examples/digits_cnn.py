@@ -56,7 +56,9 @@ def evaluate(model, loader, criterion):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=None, help="an .npz file of square grey images instead of the digits")
+    parser.add_argument(
+        "--data", type=Path, default=None, help="an .npz file of square grey images instead of the digits"
+    )
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--subset", type=int, default=0, help="use only the first N training images (0: all)")
     parser.add_argument("--batch-size", type=int, default=32)

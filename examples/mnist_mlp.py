@@ -27,7 +27,8 @@ def load_npz(path):
 def load_torchvision(folder):
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
     return tuple(
-        torchvision.datasets.MNIST(folder, train=train, download=True, transform=transform) for train in (True, False)
+        torchvision.datasets.MNIST(folder, train=train, download=True, transform=transform)
+        for train in (True, False)
     )
 
 

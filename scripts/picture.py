@@ -27,7 +27,9 @@ def main() -> None:
     options = parser.parse_args()
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        sys.exit(f"expected one of {', '.join(BROWSERS)} on the PATH, found none; on Debian: apt-get install chromium")
+        sys.exit(
+            f"expected one of {', '.join(BROWSERS)} on the PATH, found none; on Debian: apt-get install chromium"
+        )
     page = (options.demo / options.page).resolve()
     if not page.exists():
         sys.exit(f"{page} does not exist; run: make demo")

@@ -10,7 +10,6 @@ import pytest
 from sklearn import metrics
 
 import traindoctor
-
 from tests.acceptance.examples import EXAMPLES, dataset, diagnosed, edit, edited, plain, recorded, wrapped
 
 FINGERPRINT = """
