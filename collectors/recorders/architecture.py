@@ -127,8 +127,6 @@ def scheduler_of(optimizer: Optimizer) -> str:
     Asks the garbage collector who refers to the optimizer: unlike a list of all objects, that never holds a
     tuple which another thread is still filling.
     """
-    if not hasattr(optimizer.step, "_wrapped_by_lr_sched"):
-        return ""
     found: list[Any] = []
     for referrer in gc.get_referrers(optimizer):
         if issubclass(type(referrer), LRScheduler):

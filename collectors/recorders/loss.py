@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from . import tensors
 from .optimizer_step import forget_pending, gradients
-from .internals import without_dynamo
+from .internals import untraced_like
 from .part import Part
 from .patches import Patches
 from .reach import reached
@@ -36,7 +35,8 @@ class LossRecorder(Part):
         patches.replace(torch.autograd, "backward", self._wrap_backward, operator="aten::backward")
 
     def _wrap_backward(self, original: Any) -> Any:
-        def watched(args: Any, kwargs: Any) -> Any:
+        @untraced_like(original)
+        def backward(*args: Any, **kwargs: Any) -> Any:
             if self.off:
                 return original(*args, **kwargs)
             state, received = self._begin(args, kwargs)
@@ -54,12 +54,6 @@ class LossRecorder(Part):
             if state.inside_backward and state.depth == 0:
                 self._end_of_steps_inside(state)
             return result
-
-        untraced, is_compiling = without_dynamo(watched), torch.compiler.is_compiling
-
-        @functools.wraps(original)
-        def backward(*args: Any, **kwargs: Any) -> Any:
-            return (untraced if is_compiling() else watched)(args, kwargs)
 
         return backward
 

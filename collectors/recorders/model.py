@@ -38,10 +38,15 @@ MOST_SEARCHES = 3
 
 @dataclass(slots=True, eq=False)
 class _Known:
-    """A parameter that was described; weak, so that we keep nobody's model alive."""
+    """A parameter that was described; weak, so that we keep nobody's model alive.
+
+    Attributes:
+        owner: index of the first optimizer that held it.
+    """
 
     parameter: weakref.ref[Tensor]
     info: ParameterInfo
+    owner: int = -1
 
 
 class ModelRecorder(Part):
@@ -105,6 +110,8 @@ class ModelRecorder(Part):
         for position, p in enumerate(held):
             if self._info(p) is None:
                 self._describe(f"parameter{position}", p, None, "", groups)
+            known = self._known[id(p)]
+            known.owner = track.index if known.owner < 0 else known.owner
         if track.index not in self._optimizers:
             scheduler = scheduler_of(optimizer) if len(self._optimizers) < MOST_SEARCHES else ""
             described = tuple(map(settings, optimizer.param_groups, labels))
@@ -152,6 +159,11 @@ class ModelRecorder(Part):
     def _info(self, parameter: Tensor) -> ParameterInfo | None:
         known = self._known.get(id(parameter))
         return known.info if known is not None and known.parameter() is parameter else None
+
+    def name_for(self, track: Track, parameter: Tensor) -> str:
+        """Its name if this is the first optimizer that holds it, else ""."""
+        known = self._known[id(parameter)]
+        return known.info.name if known.owner == track.index else ""
 
     def info(self, parameter: Tensor) -> ParameterInfo:
         """The description of a parameter of an optimizer that was looked at.

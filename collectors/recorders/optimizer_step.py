@@ -10,7 +10,6 @@ import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
@@ -62,20 +61,14 @@ class StepRecorder(Part):
             handle.remove()
 
     def _hook(self, work: Any) -> Any:
-        def guarded(optimizer: Optimizer) -> None:
+        def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             if not self.off:
                 try:
                     work(optimizer)
                 except Exception as error:
                     self.fail(error)
 
-        untraced, is_compiling = without_dynamo(guarded), torch.compiler.is_compiling
-
-        def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            # Inside torch.compile the call breaks the graph here; everywhere else dynamo costs nothing.
-            (untraced if is_compiling() else guarded)(optimizer)
-
-        return hook
+        return without_dynamo(hook)
 
     def _wrap_init(self, original: Any) -> Any:
         return self.after(original, self.recorder.register)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .state import Track
 
 
+MOST_LAYOUTS = 8
+"""Sets of parameters of one optimizer for which copies of the weights are kept."""
+
+
 class ParameterRecorder(Part):
     """Measures the parameters that an optimizer holds, at the governor's cadence."""
 
@@ -25,7 +29,7 @@ class ParameterRecorder(Part):
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
-        self._tables: list[tuple[Track, Table]] = []
+        self._tables: list[Table] = []
 
     def before_step(self, track: Track, optimizer: Optimizer) -> bool:
         """Decide whether this step is measured and keep the weights if so."""
@@ -35,25 +39,33 @@ class ParameterRecorder(Part):
             found = held_parameters(optimizer)
             if not found or is_capturing(found[0].device):
                 return False
-            if track.statistics is None or track.statistics.ids != tuple(map(id, found)):
-                self._describe(track, optimizer, found)
-            assert track.statistics is not None
-            track.statistics.snapshot(found)
+            self._layout(track, found).snapshot(found)
         except Exception as error:
             self.fail(error)
         return not self.off
 
-    def _describe(self, track: Track, optimizer: Optimizer, found: list[Tensor]) -> None:
+    def _layout(self, track: Track, found: list[Tensor]) -> ParameterStatistics:
+        """What is kept about exactly these parameters; an optimizer may show others each time (DeepSpeed does)."""
+        key = tuple(map(id, found))
+        statistics = track.layouts.get(key)
+        if statistics is None:
+            limit = self.recorder.options.snapshot_bytes
+            statistics = ParameterStatistics(found, limit)
+            if len(track.layouts) >= MOST_LAYOUTS:
+                track.layouts.clear()
+            track.layouts[key] = statistics
+            if not statistics.copies_weights:
+                self.recorder.note(
+                    f"update norms are not recorded: a copy of the weights would take over {limit >> 20} MiB"
+                )
+        return statistics
+
+    def _describe(self, track: Track, optimizer: Optimizer, found: list[Tensor], to: ParameterStatistics) -> None:
         model = self.recorder.model
         model.look(track, optimizer)
-        infos = [model.info(p) for p in found]
-        track.parameter_names = tuple(info.name for info in infos)
-        limit = self.recorder.options.snapshot_bytes
-        track.statistics = ParameterStatistics(found, [info.role == "matrix" for info in infos], limit)
-        if not track.statistics.copies_weights:
-            self.recorder.note(
-                f"update norms are not recorded: a copy of the weights would take over {limit >> 20} MiB"
-            )
+        # A parameter of two optimizers is measured with the first: their steps do not count alike.
+        to.names = tuple(model.name_for(track, p) for p in found)
+        to.has_rows = tuple(model.info(p).role == "matrix" for p in found)
 
     def after_step(
         self, track: Track, optimizer: Optimizer, cost_before_ns: int, norms: Mapping[int, Any], step_ns: int
@@ -67,15 +79,16 @@ class ParameterRecorder(Part):
             norms: `id(parameter)` -> norm of its gradient.
             step_ns: what the step took, 0 when unknown.
         """
-        if self.off or track.statistics is None:
+        if self.off:
             return
         try:
             began = perf_counter_ns()
             found = held_parameters(optimizer)
-            if track.statistics.ids != tuple(map(id, found)):
-                return
-            values = track.statistics.measure(found, [norms.get(id(p)) for p in found])
-            self._tables.append((track, Table(track.steps, track.parameter_names, values)))
+            statistics = self._layout(track, found)
+            if not statistics.names:
+                self._describe(track, optimizer, found, statistics)
+            values = statistics.measure(found, [norms.get(id(p)) for p in found])
+            self._tables.append(Table(track.steps, statistics.names, values))
             self._write(wait=False)
             cost = perf_counter_ns() - began + cost_before_ns
             every = track.governor.measured(track.steps, cost, step_ns)
@@ -85,8 +98,8 @@ class ParameterRecorder(Part):
             self.fail(error)
 
     def _write(self, *, wait: bool) -> None:
-        while self._tables and (wait or self._tables[0][1].has_arrived()):
-            track, table = self._tables.pop(0)
+        while self._tables and (wait or self._tables[0].has_arrived()):
+            table = self._tables.pop(0)
             values, present = table.read()
             self.recorder.sink.block(QUANTITIES, table.names, table.step, values, present)
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-
-from .internals import without_dynamo
+from .internals import untraced_like
 from .patches import Patches
 
 if TYPE_CHECKING:
@@ -50,7 +47,8 @@ class Part:
     def after(self, original: Any, work: Callable[[Any], None]) -> Any:
         """A method that calls `original`, then `work(self of the method)`, and that torch.compile leaves alone."""
 
-        def guarded(owner: Any, args: Any, kwargs: Any) -> Any:
+        @untraced_like(original)
+        def method(owner: Any, *args: Any, **kwargs: Any) -> Any:
             result = original(owner, *args, **kwargs)
             if not self.off:
                 try:
@@ -58,12 +56,6 @@ class Part:
                 except Exception as error:
                     self.fail(error)
             return result
-
-        untraced, is_compiling = without_dynamo(guarded), torch.compiler.is_compiling
-
-        @functools.wraps(original)
-        def method(owner: Any, *args: Any, **kwargs: Any) -> Any:
-            return (untraced if is_compiling() else guarded)(owner, args, kwargs)
 
         return method
 

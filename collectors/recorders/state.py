@@ -98,8 +98,9 @@ class Track:
     probe: Any = None
     rows: list[Row] = field(default_factory=list[Row])
     labels: tuple[str, ...] = ()
-    parameter_names: tuple[str, ...] = ()
-    statistics: ParameterStatistics | None = None
+    layouts: dict[tuple[int, ...], ParameterStatistics] = field(
+        default_factory=dict[tuple[int, ...], "ParameterStatistics"]
+    )
 
     def remember_gradient(self, parameters: list[Tensor], norms: Any) -> None:
         """Note one gradient, so that the next backward can tell at no cost that nobody touched it."""

@@ -28,13 +28,17 @@ class ParameterStatistics:
 
     Args:
         parameters: the parameters, on any device, in any dtype.
-        has_rows: for each, whether its first dimension counts output units (matrices, convolutions).
         snapshot_bytes: memory that the copy of the weights may take; above it update norms are left out.
+
+    Attributes:
+        names: of the parameters, "" for one that is not to be measured; set before `measure`.
+        has_rows: for each, whether its first dimension counts output units (matrices, convolutions).
+        copies_weights: whether update norms are measured.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], has_rows: Sequence[bool], snapshot_bytes: int) -> None:
-        self.ids = tuple(map(id, parameters))
-        self._has_rows = tuple(has_rows)
+    def __init__(self, parameters: Sequence[Tensor], snapshot_bytes: int) -> None:
+        self.names: tuple[str, ...] = ()
+        self.has_rows: tuple[bool, ...] = ()
         self._zero_runs: list[Tensor | None] = [None] * len(parameters)
         self._sampled = [0] * len(parameters)
         self._before: list[Tensor | None] | None = None
@@ -55,7 +59,8 @@ class ParameterStatistics:
                     for b, t in zip(self._before, found, strict=True)
                     if b is not None and t is not None
                 ]
-                internals.foreach_copy_([b for b, _ in pairs], [t for _, t in pairs])
+                if pairs:
+                    internals.foreach_copy_([b for b, _ in pairs], [t for _, t in pairs])
         self._is_fresh = True
 
     def measure(
@@ -72,14 +77,14 @@ class ParameterStatistics:
         """
         with Quiet():
             weights = [readable(p) for p in parameters]
-            known = [i for i, w in enumerate(weights) if w is not None and w.numel()]
+            known = [i for i, w in enumerate(weights) if w is not None and w.numel() and self.names[i]]
             found: list[dict[str, Tensor | float]] = [{} for _ in parameters]
             live: list[Tensor] = [w for i in known if (w := weights[i]) is not None]
             if live:
                 self._measure_weights(live, [found[i] for i in known])
                 self._measure_updates(known, live, [found[i] for i in known])
             for index, (p, norm) in enumerate(zip(parameters, grad_norms, strict=True)):
-                if norm is not None:
+                if norm is not None and self.names[index]:
                     found[index]["grad_norm"] = norm
                     self._measure_rows(index, p.grad, found[index])
         return found
@@ -116,7 +121,7 @@ class ParameterStatistics:
                 values["update_ratio"] = update / norm
 
     def _measure_rows(self, index: int, gradient: Tensor | None, values: dict[str, Tensor | float]) -> None:
-        if not self._has_rows[index] or gradient is None or gradient.layout is not torch.strided:
+        if not self.has_rows[index] or gradient is None or gradient.layout is not torch.strided:
             return
         grad = readable(gradient)
         if grad is None or not grad.numel():
@@ -169,7 +174,9 @@ class Table:
 
     def __init__(self, step: int, names: Sequence[str], values: Sequence[dict[str, Tensor | float]]) -> None:
         self.step = step
-        self.names = tuple(names)
+        kept = [index for index, name in enumerate(names) if name]
+        self.names = tuple(names[index] for index in kept)
+        values = [values[index] for index in kept]
         self._at: dict[torch.device, list[tuple[int, int]]] = {}
         self._copies: dict[torch.device, Any] = {}
         self._table = np.zeros((len(QUANTITIES), len(values)), dtype=np.float32)

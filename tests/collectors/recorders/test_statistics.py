@@ -39,9 +39,16 @@ def _slow(before, after, gradient):
     return found
 
 
+def described(parameters, snapshot_bytes):
+    statistics = ParameterStatistics(parameters, snapshot_bytes)
+    statistics.names = tuple(f"p{i}" for i in range(len(parameters)))
+    statistics.has_rows = tuple(p.ndim >= 2 for p in parameters)
+    return statistics
+
+
 def measured(parameters, change):
     """Statistics of a step that `change` makes, and the twin's."""
-    statistics = ParameterStatistics(parameters, [p.ndim >= 2 for p in parameters], 1 << 30)
+    statistics = described(parameters, 1 << 30)
     before = [p.detach().clone() for p in parameters]
     statistics.snapshot(parameters)
     with torch.no_grad():
@@ -135,7 +142,7 @@ def test_rows_of_tiny_numbers_are_not_zero(tiny):
 
 def test_dead_rows_are_zero_in_each_of_the_last_samples():
     weight = nn.Parameter(torch.ones(4, 2))
-    statistics = ParameterStatistics([weight], [True], 0)
+    statistics = described([weight], 0)
     seen = []
     for sample in range(DEAD_SAMPLES + 3):
         weight.grad = torch.zeros(4, 2)
@@ -148,7 +155,7 @@ def test_dead_rows_are_zero_in_each_of_the_last_samples():
 
 def test_above_the_limit_no_copy_is_made():
     weight = nn.Parameter(torch.ones(100))
-    statistics = ParameterStatistics([weight], [False], snapshot_bytes=399)
+    statistics = described([weight], 399)
     statistics.snapshot([weight])
     assert "update_norm" not in statistics.measure([weight], [None])[0]
     assert "weight_norm" in statistics.measure([weight], [None])[0]
