@@ -1,6 +1,6 @@
 """How often the recogniser names the right schedule, on traces made by torch's own schedulers.
 
-Run with `python benchmarks/recogniser.py [TRACES_PER_FAMILY]`; prints one table row per family.
+Run with `python benchmarks/recogniser.py [TRACES_PER_FAMILY [SEED]]`; prints one table row per family.
 """
 
 from __future__ import annotations
@@ -370,11 +370,14 @@ def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
     per_family = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    print(f"{per_family} traces per family; share with the right family / family and parameters, in percent")
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    print(
+        f"{per_family} traces per family, seed {seed}; share with the right family / family and parameters, in percent"
+    )
     print(f"{'':30s}" + "".join(f"{name:>16s}" for name in VARIANTS) + f"{'ms/trace':>10s}")
     totals = {name: [0, 0] for name in VARIANTS}
     for name, make in MAKERS.items():
-        rng = np.random.default_rng(12345)
+        rng = np.random.default_rng(seed)
         traces = [make(rng) for _ in range(per_family)]
         row, begun = "", time.perf_counter()
         for variant in VARIANTS:

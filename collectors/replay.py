@@ -43,7 +43,9 @@ def replay_lr(code: str, optimizer_name: str, group_lrs: Sequence[float], n_step
     rates = np.empty((n_steps, len(groups)))
     for step in range(n_steps):
         rates[step] = [float(group["lr"]) for group in optimizer.param_groups]
-        optimizer.step()
+        if step == 0:
+            # torch warns about a scheduler whose optimizer never stepped; once is enough, no LR depends on it
+            optimizer.step()
         # OneCycleLR refuses a step beyond its horizon, and no optimizer step would use it
         if scheduler is not None and step + 1 < n_steps:
             scheduler.step()

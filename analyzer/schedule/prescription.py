@@ -35,8 +35,9 @@ CONFIDENCE = {
     "cooldown": 0.8,
     "keep": 0.6,
 }
-"""Measured shares, the lower end of a range. Source: Ours: on 13 tasks x 13 faults the log-only policy won 67 %
-gated at x3.2 and 80 % ungated; its LR was within x3.2 of the best in 56-67 %; cooldown helped in 80-100 %."""
+"""Measured shares, the lower end of a range. Source: Ours: on 13 tasks x 13 faults the log-only policy won
+67 % gated at x3.2 and 80 % ungated, its LR was within x3.2 of the best in 56-67 %; a cooldown helped constant
+rates in 80-100 %."""
 
 
 def prescribe(
@@ -68,11 +69,22 @@ def prescribe(
     if seen.diverged:
         evidence |= _interval(facts.peak, 0.1)
         return _changed(run, schedule, facts, seen, evidence, "diverged", replay)
+    return _from_update_ratio(run, schedule, facts, seen, evidence, replay)
+
+
+def _from_update_ratio(
+    run: Run,
+    schedule: Schedule,
+    facts: LrFacts,
+    seen: Signs,
+    evidence: dict[str, float],
+    replay: Replay | None,
+) -> Prescription:
+    """For a run that did not diverge: the size of its updates against that of well-tuned runs."""
     ratio, samples = hot_update_ratio(run, facts)
     if samples < MIN_HOT_SAMPLES:
-        return Prescription(
-            "cannot-tell", why=wording.no_update_ratio(samples), evidence=evidence, units=_units(evidence)
-        )
+        why = wording.no_update_ratio(samples)
+        return Prescription("cannot-tell", why=why, evidence=evidence, units=_units(evidence))
     prefers_low = seen.overfits or rises_at_end(run)
     factor = lr_factor(ratio, facts.horizon) * (10**-0.25 if prefers_low else 1.0)
     evidence |= {

@@ -9,7 +9,7 @@ from traindoctor.collectors.replay import replay_lr, replay_or_none
 from traindoctor.errors import MissingDependencyError
 
 STEP = "from torch.optim.lr_scheduler import StepLR\nscheduler = StepLR(optimizer, step_size=2, gamma=0.5)\n"
-CYCLE = "from torch.optim.lr_scheduler import OneCycleLR\nscheduler = OneCycleLR(optimizer, 1.0, total_steps=20)\n"
+CYCLE = STEP.replace("step_size=2, gamma=0.5", "1.0, total_steps=20").replace("StepLR", "OneCycleLR")
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "LBFGS", "Muon", "SparseAdam", "Lion", "__init__", "os.x"])

@@ -31,7 +31,7 @@ def test_recognises_95_percent_of_families_at_4_digits():
         answer(trace, "4 digits").family == trace.family
         for name in MAKERS
         if not name.startswith("OneCycleLR")
-        for trace in traces(name)
+        for trace in traces(name, 1)
     ]
     assert np.mean(right) >= 0.95
 
@@ -65,7 +65,11 @@ def test_epochs_come_from_the_epoch_series_or_from_events():
     by_event = Run("b", "b", series, events=[Event(30 * k, "epoch") for k in range(6)])
     for run in (by_series, by_event):
         found = recognise(run)
-        assert (found.family, found.parameters["unit"], found.parameters["gamma"]) == ("exponential", "epoch", 0.5)
+        assert (found.family, found.parameters["unit"], found.parameters["gamma"]) == (
+            "exponential",
+            "epoch",
+            0.5,
+        )
 
 
 def test_per_epoch_schedule_without_known_epochs_gets_its_own_clock():
@@ -97,7 +101,7 @@ class TestPlateau:
         assert found.family == "reduce-on-plateau"
         assert (found.parameters["patience"], found.parameters["factor"]) == (1, 0.5)
         assert found.parameters["metric"] == "loss/validation"
-        assert "ReduceLROnPlateau(optimizer, mode=\"min\", factor=0.5, patience=1" in found.code
+        assert 'ReduceLROnPlateau(optimizer, mode="min", factor=0.5, patience=1' in found.code
 
     def test_mode_max(self):
         metric = Metric("accuracy/validation", self.AT, 2.0 - self.metric().values, "max")
@@ -128,7 +132,11 @@ class TestPlateau:
 def test_first_group_is_recognised_and_the_others_are_compared():
     t = np.arange(200)
     lr = 0.1 * (1 - t / 200)
-    series = {"lr/head": Series(t, lr), "lr/body": Series(t, lr * 0.01), "lr/free": Series(t, np.full(200, 0.1))}
+    series = {
+        "lr/head": Series(t, lr),
+        "lr/body": Series(t, lr * 0.01),
+        "lr/free": Series(t, np.full(200, 0.1)),
+    }
     found = recognise(Run("g", "g", series))
     assert (found.family, found.group) == ("linear", "head")
     assert found.parameters["other_groups"] == {"body": "proportional", "free": "differs"}

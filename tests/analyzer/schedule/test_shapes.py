@@ -9,7 +9,9 @@ from traindoctor.analyzer.schedule.shapes import lr_values, scaled
 
 
 def test_one_cycle_three_phase_is_torchs():
-    wanted = rates(lambda o: torch_lr.OneCycleLR(o, 0.3, 101, three_phase=True, cycle_momentum=False), 0.1, 101)
+    wanted = rates(
+        lambda o: torch_lr.OneCycleLR(o, 0.3, 101, three_phase=True, cycle_momentum=False), 0.1, 101
+    )
     parameters = {
         "max_lr": 0.3,
         "total_steps": 101,

@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from traindoctor.analyzer.schedule.shapes import lr_values
-from traindoctor.analyzer.schedule.torch_code import cooldown_code, linear_to_zero_code, literal, schedule_code
+from traindoctor.analyzer.schedule.torch_code import (
+    cooldown_code,
+    linear_to_zero_code,
+    literal,
+    schedule_code,
+)
 from traindoctor.collectors.replay import replay_lr
 
 
