@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -70,12 +71,13 @@ def exec_command(argv: Sequence[str], options: LaunchOptions | None = None) -> N
     sys.stderr.flush()
     try:
         _become(command, environ)
-    except FileNotFoundError:
-        print(f"traindoctor: command not found: {command[0]}", file=sys.stderr)
-        raise SystemExit(127) from None
     except OSError as error:
-        print(f"traindoctor: cannot execute {command[0]}: {error.strerror}", file=sys.stderr)
-        raise SystemExit(126) from None
+        with suppress(OSError):  # another rank may have recorded there
+            handover.run_folder.rmdir()
+        is_missing = isinstance(error, FileNotFoundError)
+        why = "command not found" if is_missing else f"cannot execute ({error.strerror})"
+        print(f"traindoctor: {why}: {command[0]}", file=sys.stderr)
+        raise SystemExit(127 if is_missing else 126) from None
 
 
 def prepare(argv: Sequence[str], options: LaunchOptions) -> Handover:

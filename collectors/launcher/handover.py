@@ -39,6 +39,7 @@ class Handover:
             "TRAINDOCTOR_HANDOVER": FORMAT,
             "TRAINDOCTOR_RUN_ID": self.run_id,
             "TRAINDOCTOR_RUN_DIR": str(self.run_folder),
+            "TRAINDOCTOR_PID": str(os.getpid()),
             "TRAINDOCTOR_CONFIG": json.dumps(self.config, default=str),
         }
         if self.name:

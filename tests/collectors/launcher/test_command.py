@@ -125,7 +125,8 @@ def test_programs_that_do_not_exist_or_may_not_run_answer_as_in_a_shell(place):
     missing, forbidden = place.recorded("no-such-program"), place.recorded("./plain.txt")
     assert (missing.returncode, missing.stderr) == (127, "traindoctor: command not found: no-such-program\n")
     assert forbidden.returncode == 126
-    assert forbidden.stderr == "traindoctor: cannot execute ./plain.txt: Permission denied\n"
+    assert forbidden.stderr == "traindoctor: cannot execute (Permission denied): ./plain.txt\n"
+    assert list(place.runs.iterdir()) == []
 
 
 @pytest.mark.parametrize("flag", ["-I", "-E", "-S", "-uI", "-BS"])
