@@ -32,7 +32,7 @@ def draw_heat_map(heat: HeatMap) -> Figure:
     extent = (first, max(last, first + 1), len(heat.rows), 0)
     axes.imshow(_pixels(heat), interpolation="none", aspect="auto", extent=extent)
     _label_rows(axes, heat, height)
-    step_ticks(axes.xaxis)
+    step_ticks(axes.xaxis, heat.x_limits)
     axes.set_xlabel(heat.x_label, fontsize=NORMAL, labelpad=3)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -67,13 +67,14 @@ def _rgba(colour: str) -> tuple[int, int, int, int]:
 
 
 def _label_rows(axes: Any, heat: HeatMap, height: float) -> None:
-    """Every row where there is room; otherwise the first row of as many blocks as fit."""
+    """Every row where there is room; otherwise as many first rows of blocks, or plain rows, as fit."""
     n_rows = len(heat.rows)
     most = max(1, int(height / 0.135))
     rows = list(range(n_rows))
     labels = list(heat.rows)
     if n_rows > most:
-        rows = [i for i in rows if i == 0 or heat.blocks[i] != heat.blocks[i - 1]]
+        blocks = [i for i in rows if i == 0 or heat.blocks[i] != heat.blocks[i - 1]]
+        rows = blocks if len(blocks) > 3 else rows
         rows = rows[:: -(-len(rows) // most)]
         labels = [heat.rows[i] for i in rows]
     axes.set_yticks(

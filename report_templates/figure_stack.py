@@ -51,16 +51,16 @@ def draw_stack(stack: Stack) -> tuple[Figure, tuple[Any, ...]]:
     if stack.lanes:
         last = place(figure, _LEFT, top - _GAP + 0.1, width, lanes - 0.1)
         _draw_lanes(last, stack.lanes, limits)
-    for axes in drawn:
-        step_ticks(axes.xaxis)
+    for axes in (*drawn, last):
+        step_ticks(axes.xaxis, stack.x_limits)
         axes.tick_params(labelbottom=axes is last)
     last.set_xlabel(stack.x_label, fontsize=NORMAL, labelpad=4)
     return figure, tuple(drawn)
 
 
 def _padded(first: float, last: float) -> tuple[float, float]:
-    span = max(last - first, 1.0)
-    return first - 0.01 * span, last + 0.01 * span
+    margin = 0.01 * (last - first) or 1.0
+    return first - margin, last + margin
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
@@ -86,7 +86,7 @@ def _draw_curve(axes: Any, curve: Curve) -> None:
         axes.fill_between(curve.band_x, curve.low, curve.high, color=colour, alpha=0.22, linewidth=0)
     style = "steps-post" if curve.is_stepped else "default"
     # A handful of points is shown as points: a line alone would hide where the measurements are.
-    marker = "o" if len(curve.x) <= 30 and not curve.is_stepped else ""
+    marker = "o" if len(curve.x) == 1 or (len(curve.x) <= 30 and not curve.is_stepped) else ""
     axes.plot(
         curve.x,
         curve.y,
@@ -196,7 +196,6 @@ def _draw_lanes(axes: Any, lanes: tuple[Mark, ...], limits: tuple[float, float])
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_alpha(AXIS_ALPHA)
     axes.tick_params(left=False, labelleft=False, length=2.5, width=0.6, pad=3)
-    step_ticks(axes.xaxis)
     span = limits[1] - limits[0]
     for row, lane in enumerate(lanes):
         first, last = max(lane.first, limits[0]), min(lane.last, limits[1])

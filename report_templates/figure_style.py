@@ -113,9 +113,10 @@ def _tick(value: float, is_small: bool) -> str:
     return text.replace("-", "−")
 
 
-def step_ticks(axis: Any) -> None:
-    """Whole steps with thousands separators."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+def step_ticks(axis: Any, limits: tuple[float, float]) -> None:
+    """Whole steps with thousands separators; a run of one step has one tick."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(7, integer=True))
+    is_single = limits[0] == limits[1]
+    axis.set_major_locator(FixedLocator([limits[0]]) if is_single else MaxNLocator(7, integer=True))
     axis.set_major_formatter(FuncFormatter(lambda value, _: fmt.count(value)))

@@ -79,7 +79,7 @@ def _row(series: Series, latest: Ints, bins: Ints) -> tuple[Floats, Floats]:
     held[own[np.logical_or.reduceat(values == 0, starts)]] = 0.0
     held[own[~np.logical_and.reduceat(np.isfinite(values), starts)]] = np.nan
     is_recorded = np.isin(latest, own)
-    return np.where(is_recorded, held[latest], np.nan), is_recorded.astype(np.float64)
+    return np.where(is_recorded, held[latest], np.nan), np.asarray(is_recorded, dtype=np.float64)
 
 
 def _latest(sampled: Ints, bins: Ints) -> Ints:
@@ -115,7 +115,7 @@ def _merge(grid: Floats, is_recorded: Floats) -> tuple[Floats, Floats]:
     values = np.nanmedian(filled, axis=0)
     values[(usable & (grid == 0)).any(axis=0)] = 0.0
     values[(known & ~np.isfinite(grid)).any(axis=0) | ~known.any(axis=0)] = np.nan
-    return values, known.any(axis=0).astype(np.float64)
+    return values, is_recorded.max(axis=0)
 
 
 def _colour_limits(grid: Floats, is_recorded: Floats, bins: Ints) -> tuple[float, float]:

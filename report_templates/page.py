@@ -52,7 +52,7 @@ def build_page(diagnosis: Diagnosis, methods: Mapping[str, str] | None = None) -
     """
     cards = finding_cards(diagnosis)
     sections = (
-        _findings_section(cards),
+        _findings_section(diagnosis, cards),
         prescription_section(diagnosis),
         recognised_section(diagnosis),
         curves_section(diagnosis),
@@ -178,8 +178,13 @@ def _finite(run: Run, name: str) -> Series | None:
     return kept if kept is not None and len(kept) else None
 
 
-def _findings_section(cards: tuple[FindingCard, ...]) -> Section:
-    blocks: tuple[Block, ...] = cards or (Paragraph("No check found a trouble.", "good"),)
+def _findings_section(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Section:
+    nothing = Paragraph("No check could run.")
+    if diagnosis.passed:
+        nothing = Paragraph(
+            "No check found a trouble.", "good" if diagnosis.verdict.state == "healthy" else "neutral"
+        )
+    blocks: tuple[Block, ...] = cards or (nothing,)
     return Section("findings", "Findings", blocks, importance=0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from traindoctor import names
@@ -60,11 +62,12 @@ def schedule_figure(diagnosis: Diagnosis) -> Figure | None:
     first, last = _x_limits(run)
     if prescribed is not None and len(prescribed):
         last = max(last, float(prescribed.steps[-1]))
-    title = "Recorded learning rate over the loss"
+    title, caption = "Recorded learning rate over the loss", "The learning rate that each step used."
     if prescribed is not None:
         title = "Recorded and prescribed learning rate over the loss"
+        caption = "Dashed: the prescribed learning rate, step by step."
     drawing = Stack(tuple(p for p in (panel, loss) if p is not None), x_label(run), (first, last))
-    return Figure("schedule", title, "Dashed: the prescribed learning rate, step by step.", drawing)
+    return Figure("schedule", title, caption, drawing)
 
 
 def loss_message(diagnosis: Diagnosis) -> str:
@@ -102,7 +105,7 @@ def loss_panel(diagnosis: Diagnosis) -> Panel | None:
         marks += _non_finite(validation) + _best(validation)
     if not curves:
         return None
-    return Panel("loss", _drawn(curves), tuple(marks), _spans_decades(curves), 1.6)
+    return Panel("loss", _drawn(curves), _labelled_once(marks), _spans_decades(curves), 1.6)
 
 
 def lr_panel(run: Run, prescribed: Series | None = None) -> Panel | None:
@@ -135,7 +138,9 @@ def _gradient_panel(run: Run) -> Panel | None:
     curves = [noisy_curve(before, "before clipping", 3)] if before is not None else []
     if used is not None:
         curves.append(noisy_curve(used, "after clipping" if before is not None else "all gradients", 0))
-    marks = tuple(mark for series in (before, used) if series is not None for mark in _non_finite(series))
+    marks = _labelled_once(
+        [m for series in (before, used) if series is not None for m in _non_finite(series)]
+    )
     kept = _drawn(curves)
     return Panel("gradient norm", kept, marks, _spans_decades(kept)) if kept else None
 
@@ -174,6 +179,12 @@ def _non_finite(series: Series) -> list[Mark]:
         Mark("non-finite", first, last, "NaN or infinite" if index == 0 else "", "critical")
         for index, (first, last) in enumerate(spans)
     ]
+
+
+def _labelled_once(marks: list[Mark]) -> tuple[Mark, ...]:
+    """The marks of a panel; of those for non-finite values only the first keeps its label."""
+    rugs = [mark for mark in marks if mark.kind == "non-finite"]
+    return (*rugs[:1], *(replace(mark, label="") for mark in rugs[1:]), *(m for m in marks if m not in rugs))
 
 
 def _best(validation: Series) -> list[Mark]:

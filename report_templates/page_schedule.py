@@ -90,7 +90,7 @@ def _prescription_facts(prescription: Prescription) -> Facts:
         Fact("action", prescription.action),
         Fact("basis", prescription.basis, _BASIS_WORDS.get(prescription.basis, "")),
     ]
-    if prescription.action != "cannot-tell":
+    if prescription.action not in {"cannot-tell", "keep"}:
         items.append(
             Fact("confidence", fmt.percent(prescription.confidence, 2), "that the final loss gets lower")
         )
