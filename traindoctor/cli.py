@@ -225,7 +225,7 @@ def show(reference: str | None, runs: Path) -> None:
     print_table(("series", "points", "first step", "last step", "first value", "last value", "unit"), rows)
     if found.parameters:
         click.echo("")
-        rows = [
+        quantities = [
             (
                 quantity,
                 f"{len(table)}",
@@ -234,7 +234,7 @@ def show(reference: str | None, runs: Path) -> None:
             )
             for quantity, table in found.parameters.items()
         ]
-        print_table(("per-parameter quantity", "parameters", "samples", "unit"), rows)
+        print_table(("per-parameter quantity", "parameters", "samples", "unit"), quantities)
     for sentence in info.diagnostics:
         click.echo(f"note: {plain(sentence)}")
 
