@@ -179,7 +179,8 @@ def _custom(fits: Sequence[Fit], trace: Trace) -> Schedule:
     parameters: dict[str, Any] = {**next(staircase(trace), {}), "unit": trace.unit, "every": trace.every}
     close = [fit for fit in fits if np.isfinite(fit.errors[-1])]
     if close:
-        nearest = min(close, key=lambda fit: fit.errors[-1])
+        smallest = min(fit.errors[-1] for fit in close)
+        nearest = next(fit for fit in close if fit.errors[-1] <= 1.01 * smallest)
         parameters |= {"nearest": nearest.family, "nearest_error": nearest.errors[-1]}
     return Schedule(
         "custom",

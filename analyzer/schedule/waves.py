@@ -100,7 +100,8 @@ def _best_complete(trace: Trace, strategy: str, three_phase: bool) -> Parameters
     """The best fit that ends with the trace; linear two-phase only with numbers a person would type."""
     t, y = trace.ticks.astype(np.float64), trace.values
     scored: list[tuple[float, Parameters]] = []
-    for total in (trace.length, trace.length + 1, trace.length - 1):
+    later = range(trace.length + 2, trace.length + min(trace.spacing, 24))
+    for total in (trace.length, trace.length + 1, trace.length - 1, *later):
         for pct in _shares(trace, total):
             if three_phase and 2 * pct * total - 2 >= total - 1:
                 continue
