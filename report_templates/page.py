@@ -77,13 +77,16 @@ def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
     tone: Tone = "good" if state == "healthy" else "neutral"
     if cards:
         tone = cards[0].tone
+    verdict, top = fmt.prose(diagnosis.verdict.sentence), cards[0] if cards else None
     return Headline(
         title=_title(run),
         subtitle=_subtitle(run),
         tone=tone,
         state=_STATE_WORDS.get(state, state),
-        verdict=fmt.prose(diagnosis.verdict.sentence),
-        top=cards[0] if cards else None,
+        verdict=verdict,
+        top=top,
+        top_title="" if top is None else (top.name if top.title in verdict else top.title),
+        top_action="" if top is None or top.action in verdict else top.action,
         key_numbers=Facts(tuple(_key_numbers(diagnosis))[:6], is_key=True),
         checks=_checks_line(diagnosis),
         figure=overview_figure(diagnosis),

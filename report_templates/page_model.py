@@ -186,6 +186,8 @@ class Headline:
         state: the verdict in one or two words.
         verdict: the verdict sentence.
         top: the most important finding, None when there is none.
+        top_title: its conclusion, or its name where the verdict says the conclusion already.
+        top_action: what to do, "" where the verdict says it already.
         key_numbers: at most six.
         checks: e.g. `31 checks run · 26 passed · 3 found · 2 could not run`.
         figure: the annotated overview, None without data.
@@ -197,6 +199,8 @@ class Headline:
     state: str
     verdict: str
     top: FindingCard | None
+    top_title: str
+    top_action: str
     key_numbers: Facts
     checks: str
     figure: Figure | None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from traindoctor import names
-from traindoctor.finding import Diagnosis, Finding, Remedy, Severity
+from traindoctor.finding import Diagnosis, Finding, Remedy, Severity, Verdict
 from traindoctor.report_templates import markdown, number_format, page_findings
 from traindoctor.report_templates.page import build_page
 from traindoctor.report_templates.page_classification import classification_section
@@ -77,6 +77,17 @@ def test_page_one() -> None:
     assert head.top.title == "Overfitting from step 11,499"
     assert head.top.severity == "Critical"
     assert head.tone == "critical"
+
+
+def test_page_one_says_nothing_twice() -> None:
+    diagnosis = diagnoses.realistic()
+    first = diagnosis.findings[0]
+    both = Verdict("findings", f"{first.message} {first.remedy.text}")
+    head = build_page(replace(diagnosis, verdict=both)).headline
+    assert (head.top_title, head.top_action) == ("overfitting", "")
+    other = build_page(diagnosis).headline
+    assert other.top_title == "Overfitting from step 11,499"
+    assert other.top_action.startswith("Stop near step 11,499")
 
 
 def test_key_numbers_come_from_the_run() -> None:
