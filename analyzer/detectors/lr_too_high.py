@@ -29,14 +29,14 @@ class LrTooHigh:
     """Reports a learning rate whose steps are too large for the weights, when the run was harmed by it.
 
     The ratio r_t = update norm / weight norm is taken as the median over the weight matrices. Steps are too
-    large when one of them, after the first, reaches `shock`; when the median over 5 to 20 % of the run
-    reaches `sustained`; or when the median weight norm grew `growth`-fold within the first third. Ratios
-    measured against weights that collapsed below half their initial norm do not count.
-    After the first fifth of the run a large step only counts when the learning rate had risen before it.
-    Harm is needed too: the loss became non-finite; it rose above `blow_up` times its level before training
-    (the larger of the first loss and the constant predictor's); units died (exactly zero gradients in
-    `dead_share` of a layer's rows, at most half of them at first); or the run ended within `no_skill` of the
-    constant predictor.
+    large when one of them, after the first, reaches `shock` (`sustained` where units died, see below); when
+    the median over 5 to 20 % of the run reaches `sustained`; or when the median weight norm grew
+    `growth`-fold within the first third. Ratios measured against weights that collapsed below half their
+    initial norm do not count. After the first fifth of the run (half of it where units died) a large step
+    only counts when the learning rate had risen before it. Harm is needed too: the loss became non-finite;
+    it rose above `blow_up` times its level before training (the larger of the first loss and the constant
+    predictor's); units died (exactly zero gradients in `dead_share` of a layer's rows, at most half of them
+    at first); or the run ended within `no_skill` of the constant predictor.
 
     Why it matters: the first steps throw the weights to where the gradients are useless or zero. Such a run
     often looks calm afterwards, at the loss of a constant prediction, and no later patience helps.
@@ -67,7 +67,7 @@ class LrTooHigh:
     shock: float = 0.5
     sustained: float = 0.2
     growth: float = 4.0
-    blow_up: float = 1.3
+    blow_up: float = 2.0
     dead_share: float = 0.9
     no_skill: float = 0.1
     recovered_skill: float = 0.8
@@ -113,11 +113,12 @@ class LrTooHigh:
         growth = weight_growth(run)
         sound = growth.at(ratios.steps)
         # A ratio against weights that decay has emptied says nothing about the learning rate.
-        ratios = Series(ratios.steps[~(sound < 0.5)], ratios.values[~(sound < 0.5)])
-        first = ratios.steps[ratios.values >= self.shock]
+        ratios = Series(ratios.steps[~(sound < 0.8)], ratios.values[~(sound < 0.8)])
+        is_fatal = died(run)[1] >= self.dead_share  # smaller steps than a shock can kill units, too
+        first = ratios.steps[ratios.values >= (self.sustained if is_fatal else self.shock)]
         if first.size:
             start = int(first[0])
-            if start > 0.2 * run.n_steps and not lr_has_risen(run, start):
+            if start > (0.5 if is_fatal else 0.2) * run.n_steps and not lr_has_risen(run, start):
                 return None  # something else threw the weights: a batch, an instability
             near = ratios.between(start, start + max(10, run.n_steps // 5)).values
             return start, float(near.max())

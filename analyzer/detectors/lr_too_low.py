@@ -88,7 +88,7 @@ class LrTooLow:
         if later.size and not float(later.max()) <= target:
             return  # it did take full steps: small ones since then have another reason
         is_lost = typical == 0.0 and updates_are_rounded_away(run, found.peak)
-        if typical > target / self.margin or fastest > 2.0 * target / self.margin:
+        if typical > target / self.margin or fastest > 5.0 * target / self.margin:
             return
         if typical == 0.0 and not is_lost:
             return

@@ -85,6 +85,13 @@ def test_factor_always_lowers_and_stays_within_bounds(first):
     assert 1e-4 <= lr_factor(shocked([first]), 1) <= 1.0 / 3.0
 
 
+@pytest.mark.parametrize(("ratio", "expected"), [(0.3, ["TD301"]), (0.05, [])])
+def test_units_that_died_need_only_moderately_large_steps_to_blame_the_rate(ratio, expected):
+    run = shocked([0.01, 0.02, ratio, 0.01])
+    run = weights.changed(run, "grad_dead_rows", fc2_weight=lambda s, old: np.where(s < 9, 0.0, 1.0))
+    assert [f.code for f in found(weights.with_loss(run, weights.flat(N)))] == expected
+
+
 def test_a_late_jump_of_the_rate_is_found_where_it_happens():
     run = shocked([2.0, 3.0, 2.5], start=500)
     run = runs.with_series(run, lr__0=Series(np.arange(N), np.where(np.arange(N) < 495, 0.1, 10.0)))
@@ -116,7 +123,7 @@ def test_a_large_first_step_alone_is_silent_as_rmsprop_takes_one():
 def test_recovered_run_is_only_a_note():
     run = shocked([0.9, 0.8, 0.7])
     losses = run.series["loss/train"].values.copy() * 0.2
-    losses[0], losses[1:8] = 2.3, 4.5
+    losses[0], losses[1:8] = 2.3, 5.5
     assert [f.severity for f in found(weights.with_loss(run, losses))] == [Severity.INFO]
 
 
