@@ -31,7 +31,7 @@ class LrTooHigh:
     The ratio r_t = update norm / weight norm is taken as the median over the weight matrices. Steps are too
     large when one of them, after the first, reaches `shock` (`sustained` where units died, see below); when
     the median over 5 to 20 % of the run reaches `sustained`; or when the median weight norm grew
-    `growth`-fold within the first third. Ratios measured against weights that collapsed below half their
+    `growth`-fold within the first third. Ratios measured against weights that shrank below 0.8 of their
     initial norm do not count. After the first fifth of the run (half of it where units died) a large step
     only counts when the learning rate had risen before it. Harm is needed too: the loss became non-finite;
     it rose above `blow_up` times its level before training (the larger of the first loss and the constant
