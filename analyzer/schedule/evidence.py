@@ -31,6 +31,8 @@ class LrFacts:
         peak: largest LR.
         group_peaks: largest LR of every param group, group order.
         last_lrs: last LR of every param group, group order.
+        end: LR at which a schedule that ends with the run arrives; one with few ticks, such as a cosine
+            over ten epochs, takes it only after the last step. NaN for a schedule without an end.
     """
 
     lr: Floats
@@ -38,6 +40,7 @@ class LrFacts:
     peak: float
     group_peaks: tuple[float, ...]
     last_lrs: tuple[float, ...]
+    end: float = float("nan")
 
     @property
     def horizon(self) -> int:
@@ -46,9 +49,9 @@ class LrFacts:
 
     @property
     def final_share(self) -> float:
-        """Mean LR of the last 2 % of the horizon over the peak."""
+        """Mean LR of the last 2 % of the horizon, or the LR the schedule ends at if lower, over the peak."""
         tail = self.lr[-max(1, self.lr.size // 50) :]
-        return float(tail.mean()) / self.peak
+        return float(np.fmin(tail.mean(), self.end)) / self.peak
 
     @property
     def mean_share(self) -> float:
@@ -90,7 +93,24 @@ def lr_facts(run: Run, schedule: Schedule) -> LrFacts | None:
         float(first.values.max()),
         tuple(float(s.values.max()) for s in rates),
         tuple(float(s.values[-1]) for s in rates),
+        _end(run, schedule, lr.size),
     )
+
+
+def _steps_per_tick(run: Run, schedule: Schedule) -> float:
+    """Optimizer steps between two ticks of the schedule; 0 when the length of an epoch is unknown."""
+    if schedule.parameters.get("unit") != "epoch":
+        return float(schedule.parameters.get("every", 1))
+    epochs = run.get("epoch")
+    return max(run.n_steps, 1) / max(float(epochs.values.max()) + 1, 1.0) if epochs is not None else 0.0
+
+
+def _end(run: Run, schedule: Schedule, horizon: int) -> float:
+    """LR at the last tick of a schedule that ends within one tick of the horizon; NaN otherwise."""
+    ticks, per_tick = schedule_length(schedule), _steps_per_tick(run, schedule)
+    if not ticks or abs(ticks * per_tick - horizon) > per_tick:
+        return float("nan")
+    return float(lr_values(schedule.family, schedule.parameters, np.array([float(ticks)]))[0])
 
 
 def _continuation(run: Run, schedule: Schedule, recorded: int) -> Floats:
@@ -98,10 +118,7 @@ def _continuation(run: Run, schedule: Schedule, recorded: int) -> Floats:
     ticks = schedule_length(schedule)
     if run.info.status not in ENDED_EARLY or not ticks:
         return np.empty(0)
-    per_tick = float(schedule.parameters.get("every", 1))
-    if schedule.parameters.get("unit") == "epoch":
-        epochs = run.get("epoch")
-        per_tick = recorded / max(float(epochs.values.max()) + 1, 1.0) if epochs is not None else 0.0
+    per_tick = _steps_per_tick(run, schedule)
     total = int(ticks * per_tick)
     if not recorded < total <= 20 * recorded:
         return np.empty(0)

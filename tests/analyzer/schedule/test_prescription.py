@@ -47,6 +47,16 @@ class TestHealthy:
         assert found.action == "keep"
         assert (found.code, found.lr) == ("", None)
 
+    @pytest.mark.parametrize("epochs", [4, 6])
+    def test_a_cosine_of_few_epochs_ends_low_although_its_last_epoch_does_not(self, epochs):
+        per_epoch = N // epochs
+        epoch = np.arange(epochs * per_epoch) // per_epoch
+        run = run_with(0.005 * (1 + np.cos(np.pi * epoch / epochs)), n=epoch.size)
+        epochs_seen = Series(np.arange(epochs) * per_epoch, np.arange(float(epochs)))
+        run = Run(run.id, run.name, {**run.series, "epoch": epochs_seen}, run.parameters, (), None, run.info)
+        assert recognise(run).parameters["T_max"] == epochs
+        assert advise(run).action == "keep"
+
     @pytest.mark.parametrize("off", [0.05, 1.0, 4.0])
     def test_a_constant_rate_gets_a_cooldown_and_never_another_rate(self, off):
         found = advise(run_with(np.full(N, 0.01), off=off))
