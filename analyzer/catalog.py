@@ -117,6 +117,16 @@ def explain(code_or_name: str) -> str:
     return f"{detector.code} {detector.name}\n\n{text}"
 
 
+def methods() -> dict[str, str]:
+    """Code -> how the detector decides, one paragraph of its documentation; for a report's appendix."""
+    found: dict[str, str] = {}
+    for detector in all_detectors()[0]:
+        paragraphs = (inspect.getdoc(type(detector)) or "").split("\n\n")
+        if len(paragraphs) > 1:
+            found[detector.code] = " ".join(paragraphs[1].split())
+    return found
+
+
 def _codes_named(name: str, detectors: Sequence[Detector]) -> set[str]:
     wanted = name.strip().lower()
     found = {

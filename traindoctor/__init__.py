@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .collectors.watch import watch as watch
@@ -75,26 +75,23 @@ def diagnose(run: Run, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
     return diagnose_run(run, select=select, ignore=ignore, replay=replay_or_none())
 
 
-def render(diagnosis: Diagnosis, path: str | Path, format: str = "") -> Path:
+def render(diagnosis: Diagnosis, path: str | Path | IO[bytes], format: str = "") -> None:
     """Write a report.
 
     Args:
         diagnosis: from `diagnose`.
-        path: file to write.
+        path: file to write, or a binary stream.
         format: `html`, `pdf`, `md` or `json`; taken from the suffix of `path` when empty.
-
-    Returns:
-        The path written.
 
     Raises:
         UsageError: the format is unknown.
         MissingDependencyError: the format needs a package or system library that is not installed.
+        RenderError: the file could not be written.
     """
+    from .analyzer.catalog import methods
     from .report_templates.formats import render as render_report
 
-    target = Path(path)
-    render_report(diagnosis, target, format or target.suffix.lstrip("."))
-    return target
+    render_report(diagnosis, path, format or None, methods=methods())
 
 
 def explain(code: str) -> str:

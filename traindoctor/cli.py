@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
 from .errors import MissingDependencyError, TraindoctorError, UsageError
 
 if TYPE_CHECKING:
+    from .finding import Diagnosis
     from .run import Run
 
 P = ParamSpec("P")
@@ -157,18 +158,18 @@ def report(
         raise failed[0]
 
 
-def write_report(diagnosis: Any, name: str, output: str | None, open_it: bool) -> None:
+def write_report(diagnosis: Diagnosis, name: str, output: str | None, open_it: bool) -> None:
     """Render one format to a file or to standard output, and print the path written."""
     from . import render
-    from .report_templates.formats import render as render_to
 
     with progress(f"drawing {name}"):
         if output == "-":
-            render_to(diagnosis, sys.stdout.buffer, name)
+            render(diagnosis, sys.stdout.buffer, name)
             return
         folder = Path(diagnosis.run.info.path or ".")
         default = (folder if folder.is_dir() else folder.parent) / f"report.{name}"
-        path = render(diagnosis, Path(output) if output else default, name)
+        path = Path(output) if output else default
+        render(diagnosis, path, name)
     click.echo(path)
     if open_it:
         click.launch(str(path))

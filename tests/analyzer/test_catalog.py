@@ -82,3 +82,11 @@ def test_broken_plugins_are_named_and_left_out(monkeypatch):
     assert "boom" in broken["raises"]
     assert "no detector" in broken["number"]
     assert "TD101" in broken["taken"]
+
+
+def test_every_detector_says_how_it_decides():
+    from traindoctor.analyzer.catalog import methods
+
+    found = methods()
+    assert set(found) >= {detector.code for detector in CATALOG}
+    assert all(len(text) > 80 and "\n" not in text for text in found.values())
