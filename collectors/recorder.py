@@ -24,6 +24,7 @@ from .recorders.baseline import BaselineRecorder
 from .recorders.clipping import ClippingRecorder
 from .recorders.evaluation import EvaluationRecorder
 from .recorders.governor import Governor
+from .recorders.internals import is_single_threaded
 from .recorders.loader import LoaderRecorder
 from .recorders.loss import LossRecorder
 from .recorders.loss_functions import LossFunctionRecorder
@@ -33,6 +34,7 @@ from .recorders.parameters import ParameterRecorder
 from .recorders.part import Part
 from .recorders.patches import Patches
 from .recorders.predictions import PredictionRecorder
+from .recorders.process_end import call_at_end_of_child, trim_uncaught
 from .recorders.scalars import write_rows
 from .recorders.sink import Sink
 from .recorders.state import ThreadState, Track
@@ -115,7 +117,7 @@ class Recorder:
         if model is not None:
             self.model.add(model)
         found = optimizers
-        if not found and len(sys._current_frames()) == 1:
+        if not found and is_single_threaded():
             found = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
         for optimizer in found:
             self.register(optimizer)
@@ -192,6 +194,7 @@ class Recorder:
             return
         try:
             self.sink.open()
+            call_at_end_of_child(_at_exit)
         except OSError as error:
             for part in self.parts:
                 part.off = True
@@ -255,12 +258,17 @@ class Recorder:
             try:
                 part.finish()
             except Exception as error:
-                self.report_failure(part.name, error)
+                part.fail(error)
         now = perf_counter_ns()
+        seconds = (now - self.began_ns) * 1e-9
         try:
             self.flush(now, wait=True)
-            seconds = (now - self.began_ns) * 1e-9
             self.sink.meta(self.loader.facts())
+            if not self.steps:
+                self.note(f"no optimizer step was seen; backward was called {self.backward_calls} times")
+        except Exception as error:
+            self.report_failure("last values", error)
+        try:
             self.sink.close(
                 {
                     "seconds": seconds,
@@ -327,9 +335,21 @@ def _in_child() -> None:
 
 def _at_exit() -> None:
     if _active is not None:
+        if (
+            _active.is_launched
+            and not _active.sink.is_open
+            and _is_the_command()
+            and not _active.sink.has_logs()
+        ):
+            _active.open()  # so that a report can say that nothing was trained
         facts = end_facts()
         failed = bool(facts["exception"]) or facts["exit_code"] not in (None, 0)
         stop({"status": "failed" if failed else "finished", **facts})
+
+
+def _is_the_command() -> bool:
+    """Whether this process is the one that `traindoctor run` became, not a child of it."""
+    return os.environ.get("TRAINDOCTOR_PID") == str(os.getpid())
 
 
 def install_from_environment() -> None:
@@ -345,3 +365,4 @@ def install_from_environment() -> None:
     recorder = Recorder(handover.run_id, handover.run_folder, options, {"config": dict(handover.config)})
     recorder.is_launched = True
     start(recorder)
+    trim_uncaught()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,8 +64,11 @@ class Watch:
         Raises:
             UsageError: the name is no text of 1 to 200 printable characters, or the value is no number.
         """
-        if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
-            raise UsageError(f"run.log: expected a name of 1 to 200 printable characters, found {name!r:.80}")
+        given: Any = name
+        if not isinstance(given, str) or not 0 < len(given) <= 200 or not given.isprintable():
+            raise UsageError(
+                f"run.log: expected a name of 1 to 200 printable characters, found {given!r:.80}"
+            )
         number = _number(value, name)
         self._recorder.open()
         self._recorder.sink.scalar(name, max(self._recorder.position - 1, 0), number)
@@ -136,52 +138,43 @@ def watch(
     for one in given:
         if not isinstance(one, Optimizer):
             raise UsageError(f"watch: expected a torch optimizer, found {type(one).__name__}")
-    watched = _started(name, out, every, budget, predictions)
-    watched._recorder.adopt(model, given)
-    return watched
-
-
-def _started(
-    name: str, out: str | Path | None, every: int | None, budget: float | None, predictions: bool
-) -> Watch:
     running = process.active()
     if running is not None and (running.is_entered or running.is_launched):
+        running.adopt(model, given)
         return Watch(running, owns=False)
     if running is not None:
         process.stop({"status": "finished", "exception": ""})
-    default = RecorderOptions()
     options = RecorderOptions(
-        name=name, every=every, budget=default.budget if budget is None else budget, predictions=predictions
+        name=name,
+        every=every,
+        budget=RecorderOptions.budget if budget is None else budget,
+        predictions=predictions,
     )
+    recorder = _new_recorder(options, Path(out) if out is not None else runs_root())
+    process.start(recorder)
+    recorder.adopt(model, given)
+    return Watch(recorder, owns=True)
+
+
+def _new_recorder(options: RecorderOptions, root: Path) -> Recorder:
     run_id = new_run_id()
-    folder = (Path(out) if out is not None else runs_root()).absolute() / run_id
     here = Path.cwd()
     config = {
         "command": describe_command(list(sys.orig_argv)),
         "folder": here.name,
         "git": describe_git(here),
     }
-    recorder = Recorder(run_id, folder, options, {"config": config})
-    process.start(recorder)
-    return Watch(recorder, owns=True)
+    return Recorder(run_id, root.absolute() / run_id, options, {"config": config})
 
 
 def _number(value: Any, name: str) -> float:
-    if hasattr(value, "detach"):
-        value = value.detach()
-    if hasattr(value, "item") and getattr(value, "size", None) is not None:
-        value = value.item() if _length(value) == 1 else value
-    if isinstance(value, (bool, int, float)):
-        return float(value)
+    read = getattr(value, "item", None)
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise UsageError(f"run.log({name!r}): expected a number, found {value!r:.80}") from None
-
-
-def _length(value: Any) -> int:
-    count = getattr(value, "numel", None)
-    return int(count()) if callable(count) else int(math.prod(value.shape))
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        return float(read() if callable(read) else value)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(f"run.log({name!r}): expected one number, found {value!r:.80}") from None
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:

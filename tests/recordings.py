@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+
 from traindoctor.collectors import recorder as process
 from traindoctor.collectors.importers.native import read_run
 from traindoctor.collectors.options import RecorderOptions
@@ -60,7 +61,7 @@ def loader(n=20, size=5, seed=0, **options):
 
 def fingerprint(*things):
     """SHA-256 over tensors, numbers and state dicts, and over every random number generator."""
-    generators = (torch.get_rng_state(), np.random.get_state()[1], random.getstate())  # noqa: NPY002
+    generators = (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
     return hashlib.sha256(repr(_plain((*things, *generators))).encode()).hexdigest()
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
+from .internals import untraced_like
 from .loss import local_value
 from .optimizer_step import forget_pending
-from .internals import untraced_like
 from .part import Part
 from .patches import Patches
 
@@ -22,6 +22,7 @@ class AmpRecorder(Part):
     name = "loss scaling"
 
     def install(self, patches: Patches) -> None:
+        """Follow every GradScaler."""
         patches.replace(GradScaler, "scale", self._wrap_scale)
         patches.replace(GradScaler, "step", self._wrap_step)
 

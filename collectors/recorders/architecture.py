@@ -110,6 +110,7 @@ def group_labels(optimizer: Optimizer) -> list[str]:
 
 
 def settings(group: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """The settings of one param group that are plain values, and its label."""
     kept: dict[str, Any] = {"label": label}
     for key, value in group.items():
         if isinstance(value, Tensor):

@@ -34,6 +34,7 @@ class BaselineRecorder(Part):
         self.reset()
 
     def reset(self) -> None:
+        """Begin anew with nothing, in a forked child."""
         self.loss_name = ""
         self._reductions: dict[str, int] = {}
         self._calls = 0
@@ -141,6 +142,7 @@ class BaselineRecorder(Part):
         self._pending = []
 
     def finish(self) -> None:
+        """Count what is left and write the baseline."""
         if not self._closed:
             self._close()
 

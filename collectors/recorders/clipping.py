@@ -26,6 +26,7 @@ class ClippingRecorder(Part):
     name = "gradient clipping"
 
     def install(self, patches: Patches) -> None:
+        """Follow the clipping functions, under all their names."""
         for owner, name in _TOTAL_NORM:
             patches.replace(owner, name, self._wrap_total_norm)
         for owner, name in _CLIP_VALUE:

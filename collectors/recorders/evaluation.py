@@ -77,6 +77,7 @@ class EvaluationRecorder(Part):
         self.reset()
 
     def reset(self) -> None:
+        """Begin anew with nothing, in a forked child."""
         self._held: list[Evaluation] = []
         self._points: list[_Point] = []
         self._sets: list[LoaderFacts | None] = []
@@ -218,6 +219,7 @@ class EvaluationRecorder(Part):
             self.recorder.sink.scalar(point.name, point.step, mean)
 
     def finish(self) -> None:
+        """Close the passes in progress and write what is left."""
         for state in self.recorder.states():
             self._close(state)
         self.write(wait=True)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
+from torch.utils.data import dataloader as _dataloader
 
 _C: Any = getattr(torch, "_C")  # noqa: B009 - private to torch, and to type checkers
 _torch: Any = torch
+_sys: Any = sys
+_loading: Any = _dataloader
 
+LoaderIterator: Any = _loading._BaseDataLoaderIter
 nn: Any = _C._nn
 set_grad_enabled: Callable[[bool], None] = _C._set_grad_enabled
 disable_function_modes: Callable[[], Any] = _C.DisableTorchFunction
@@ -24,10 +31,27 @@ foreach_sub_: Callable[..., Any] = _torch._foreach_sub_
 foreach_copy_: Callable[..., Any] = _torch._foreach_copy_
 
 
+def frame(depth: int = 0) -> FrameType | None:
+    """The frame of the caller, or one further out."""
+    found: FrameType | None = _sys._getframe(depth + 1)
+    return found
+
+
+def is_single_threaded() -> bool:
+    """Whether only one thread runs Python code."""
+    return len(_sys._current_frames()) == 1
+
+
+def hooked_step_code() -> Any:
+    """Code of the function that torch puts around the `step` of every optimizer class, None if it changed."""
+    code: Any = getattr(Optimizer.profile_hook_step, "__code__", None)
+    return next((c for c in getattr(code, "co_consts", ()) if getattr(c, "co_name", "") == "wrapper"), None)
+
+
 def without_dynamo(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, left alone by torch.compile. Lazily, because importing dynamo takes a second."""
     lazy: Any = getattr(torch, "_disable_dynamo", None)
-    wrapped: Callable[..., Any] = lazy(function) if lazy is not None else torch.compiler.disable(function)
+    wrapped: Callable[..., Any] = (lazy or _torch.compiler.disable)(function)
     return wrapped
 
 

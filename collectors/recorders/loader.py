@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from .internals import LoaderIterator
 from .part import Part
 from .patches import Patches
 from .state import ThreadState
@@ -85,6 +85,7 @@ class LoaderRecorder(Part):
         self.reset()
 
     def reset(self) -> None:
+        """Begin anew with nothing, in a forked child."""
         self._loaders: weakref.WeakKeyDictionary[Any, LoaderFacts] = weakref.WeakKeyDictionary()
         self._passes: dict[int, tuple[weakref.ref[Any], LoaderPass]] = {}
         self._training: LoaderPass | None = None
@@ -92,12 +93,13 @@ class LoaderRecorder(Part):
         self._batch_sizes: dict[int, int] = {}
 
     def install(self, patches: Patches) -> None:
+        """Follow every loader that is iterated from now on."""
         patches.replace(DataLoader, "__iter__", self._wrap_iter)
-        patches.replace(_BaseDataLoaderIter, "__next__", self._wrap_next)
+        patches.replace(LoaderIterator, "__next__", self._wrap_next)
 
     def _wrap_iter(self, original: Any) -> Any:
         @functools.wraps(original)
-        def __iter__(loader: Any) -> Any:
+        def begin(loader: Any) -> Any:
             iterator = original(loader)
             if not self.off:
                 try:
@@ -106,11 +108,11 @@ class LoaderRecorder(Part):
                     self.fail(error)
             return iterator
 
-        return __iter__
+        return begin
 
     def _wrap_next(self, original: Any) -> Any:
         @functools.wraps(original)
-        def __next__(iterator: Any) -> Any:
+        def deliver(iterator: Any) -> Any:
             try:
                 batch = original(iterator)
             except StopIteration:
@@ -127,7 +129,7 @@ class LoaderRecorder(Part):
                     self.fail(error)
             return batch
 
-        return __next__
+        return deliver
 
     def _begin(self, loader: Any, iterator: Any) -> None:
         facts = self._loaders.get(loader)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from . import tensors
-from .optimizer_step import forget_pending, gradients
 from .internals import untraced_like
+from .optimizer_step import forget_pending, gradients
 from .part import Part
 from .patches import Patches
 from .reach import reached
@@ -32,6 +32,7 @@ class LossRecorder(Part):
         self._signature: tuple[tuple[int, int], ...] = ()
 
     def install(self, patches: Patches) -> None:
+        """Follow every backward call."""
         patches.replace(torch.autograd, "backward", self._wrap_backward, operator="aten::backward")
 
     def _wrap_backward(self, original: Any) -> Any:
@@ -88,7 +89,6 @@ class LossRecorder(Part):
         if not tracks:
             state.orphans.append(value)
         state.loss_call = None
-        recorder.flush_if_due(began)
         recorder.spent_ns += perf_counter_ns() - began
         return tracks
 

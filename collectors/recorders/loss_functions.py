@@ -72,6 +72,7 @@ class LossFunctionRecorder(Part):
     name = "loss functions"
 
     def install(self, patches: Patches) -> None:
+        """Wrap those of the functions that this torch has."""
         for owner, attribute, name, _ in LOSSES:
             patches.replace(owner, attribute, self._wrapper(name), operator=f"aten::{attribute}")
 

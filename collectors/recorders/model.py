@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import weakref
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from .architecture import (
     scheduler_of,
     settings,
 )
+from .internals import is_single_threaded
 from .part import Part
 from .patches import Patches
 
@@ -129,7 +129,7 @@ class ModelRecorder(Part):
         is_missing = any(key not in self._known for key in groups)
         # Copies and unpickled models register nothing. A list of all objects is safe in a single thread only: it
         # would hold tuples that another thread is still filling, and filling fails then.
-        if is_missing and self._searches < MOST_SEARCHES and len(sys._current_frames()) == 1:
+        if is_missing and self._searches < MOST_SEARCHES and is_single_threaded():
             self._searches += 1
             # type(o) and not isinstance: that asks lazy objects for __class__, which may import or warn.
             everything = [o for o in gc.get_objects() if issubclass(type(o), Module)]

@@ -6,18 +6,17 @@ still multiplied by a loss scale. The exception is an optimizer that changes gra
 
 from __future__ import annotations
 
-import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim import optimizer as torch_optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from traindoctor import names
 
 from . import tensors
-from .internals import without_dynamo
+from .internals import frame, hooked_step_code, without_dynamo
 from .part import Part
 from .patches import Patches
 from .scalars import send_late
@@ -41,16 +40,13 @@ class StepRecorder(Part):
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
         self._handles: list[Any] = []
-        constants = getattr(Optimizer.profile_hook_step, "__code__", None)
-        self._step_code = next(
-            (c for c in getattr(constants, "co_consts", ()) if getattr(c, "co_name", "") == "wrapper"), None
-        )
+        self._step_code = hooked_step_code()
 
     def install(self, patches: Patches) -> None:
         """Hook every optimizer there is and will be."""
         self._handles = [
-            torch_optimizer.register_optimizer_step_pre_hook(self._hook(self._before)),
-            torch_optimizer.register_optimizer_step_post_hook(self._hook(self._after)),
+            register_optimizer_step_pre_hook(self._hook(self._before)),
+            register_optimizer_step_post_hook(self._hook(self._after)),
         ]
         patches.replace(Optimizer, "__init__", self._wrap_init)
         patches.replace(Optimizer, "zero_grad", self._wrap_zero_grad)
@@ -114,10 +110,10 @@ class StepRecorder(Part):
 
     def _drop_broken_steps(self, state: ThreadState) -> None:
         """Forget steps that raised: their post hook never came. The call stack knows how many are really open."""
-        active, frame = 0, sys._getframe(1)
-        while frame is not None:
-            active += frame.f_code is self._step_code
-            frame = frame.f_back  # type: ignore[assignment]
+        active, caller = 0, frame()
+        while caller is not None:
+            active += caller.f_code is self._step_code
+            caller = caller.f_back
         if active and active <= len(state.open_steps):
             del state.open_steps[active - 1 :]
 
@@ -158,7 +154,9 @@ class StepRecorder(Part):
         found = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         grads: list[Tensor] = [p.grad for p in found]
         losses = track.pending
-        if track.evaluations:  # of a closure that ran several times, the first run tells the loss of this step
+        if (
+            track.evaluations
+        ):  # of a closure that ran several times, the first run tells the loss of this step
             losses = next((earlier for earlier in track.evaluations if earlier), losses)
             track.evaluations.clear()
         taken = now - track.last_ns if track.last_ns else 0
@@ -173,8 +171,17 @@ class StepRecorder(Part):
             by_parameter = dict(zip(map(id, found), norms or (), strict=False))
             self.recorder.parameters.after_step(track, optimizer, step.cost_ns, by_parameter, taken)
         row = Row(
-            track.steps, losses, learning_rates(optimizer), norms, track.preclip, taken * 1e-9 if taken else None,
-            self.recorder.loader.epoch(), track.samples or None, len(losses) or None, track.scale, track.skipped,
+            track.steps,
+            losses,
+            learning_rates(optimizer),
+            norms,
+            track.preclip,
+            taken * 1e-9 if taken else None,
+            self.recorder.loader.epoch(),
+            track.samples or None,
+            len(losses) or None,
+            track.scale,
+            track.skipped,
             track.stale,
         )
         track.steps += 1
@@ -196,7 +203,9 @@ class StepRecorder(Part):
             self.recorder.thinned(track, names.GRAD_NORM, every, governor.share())
         return found
 
-    def _changes_gradients(self, track: Track, optimizer: Optimizer, step: OpenStep, grads: list[Tensor]) -> bool:
+    def _changes_gradients(
+        self, track: Track, optimizer: Optimizer, step: OpenStep, grads: list[Tensor]
+    ) -> bool:
         if track.reads_before_step or track.ran_backward_inside or hasattr(optimizer, "grad_scale"):
             return False
         now = sum(map(tensors.local_version, grads)) + len(grads) * _PER_GRADIENT

@@ -60,7 +60,9 @@ class ParameterRecorder(Part):
                 )
         return statistics
 
-    def _describe(self, track: Track, optimizer: Optimizer, found: list[Tensor], to: ParameterStatistics) -> None:
+    def _describe(
+        self, track: Track, optimizer: Optimizer, found: list[Tensor], to: ParameterStatistics
+    ) -> None:
         model = self.recorder.model
         model.look(track, optimizer)
         # A parameter of two optimizers is measured with the first: their steps do not count alike.

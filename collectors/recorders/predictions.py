@@ -146,12 +146,14 @@ class PredictionRecorder(Part):
         self.reset()
 
     def reset(self) -> None:
+        """Begin anew with nothing, in a forked child."""
         self.is_given = False
         self._written = 0
         self._last: tuple[dict[str, Any], Any, Any] | None = None
         self._waiting: list[tuple[PassPredictions, int, str]] = []
 
     def uninstall(self) -> None:
+        """Put the functions back if an evaluation is in progress."""
         self.unwatch()
 
     def watch(self) -> None:
@@ -266,6 +268,7 @@ class PredictionRecorder(Part):
         self._keep(facts, y_true, y_score)
 
     def finish(self) -> None:
+        """Write what was kept back."""
         self._write(wait=True)
         if self._last is not None:
             self.recorder.sink.predictions(*self._last)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traindoctor.runlog import Kind, LogWriter, encode_predictions, encode_rows
+from traindoctor.runlog import SUFFIX, Kind, LogWriter, encode_predictions, encode_rows
 
 from ..environment import describe_environment, describe_process
 from ..run_folder import log_name
@@ -82,6 +82,10 @@ class Sink:
             stem, dot, suffix = name.rpartition(".")
             path, n = self.folder / f"{stem}-{n}{dot}{suffix}", n + 1
         return path
+
+    def has_logs(self) -> bool:
+        """Whether the run's folder holds a log of some process."""
+        return any(self.folder.glob(f"*{SUFFIX}"))
 
     def meta(self, facts: Mapping[str, Any]) -> None:
         """Add facts about the run; what did not change is not written again."""

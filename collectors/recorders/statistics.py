@@ -142,7 +142,7 @@ def _std(weight: Tensor, norm: Tensor, mean: Tensor) -> Tensor | float:
     square, centre = norm.item() ** 2 / weight.numel(), mean.item()
     variance = square - centre * centre
     if variance > _ILL_CONDITIONED * centre * centre:
-        return float(variance**0.5)
+        return float(variance) ** 0.5
     rest: Tensor = torch.linalg.vector_norm(weight - centre)
     return rest / weight.numel() ** 0.5
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from tests.recordings import batches, mlp, read, recording, values
 
 BROKEN = 3

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from tests.recordings import loader, mlp, read, recording
 from traindoctor.collectors.recorders.baseline import Moments, label_entropy
 
@@ -21,7 +22,9 @@ def train(loss_function, epochs=2):
 
 
 @pytest.mark.parametrize(
-    "loss_function", [F.cross_entropy, lambda s, y: F.nll_loss(F.log_softmax(s, 1), y)], ids=["cross_entropy", "nll"]
+    "loss_function",
+    [F.cross_entropy, lambda s, y: F.nll_loss(F.log_softmax(s, 1), y)],
+    ids=["cross_entropy", "nll"],
 )
 def test_entropy_of_the_labels(loss_function, tmp_path):
     with recording(tmp_path):

@@ -6,13 +6,24 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.recordings import batches, fingerprint, loader, read, recording
 from torch import nn
+
+from tests.recordings import batches, fingerprint, loader, read, recording
 from traindoctor.collectors.recorder import Recorder
 from traindoctor.collectors.recorders import (
-    amp, baseline, clipping, evaluation, loader as loader_module, loss, loss_functions, optimizer_step, parameters,
-    predictions, sink, statistics,
+    amp,
+    baseline,
+    clipping,
+    evaluation,
+    loss,
+    loss_functions,
+    optimizer_step,
+    parameters,
+    predictions,
+    sink,
+    statistics,
 )
+from traindoctor.collectors.recorders import loader as loader_module
 
 STEPS = 14
 
@@ -102,7 +113,7 @@ def trained(case):
     train, make_optimizer = CASES[case]
     torch.manual_seed(7)
     random.seed(7)
-    np.random.seed(7)  # noqa: NPY002
+    np.random.seed(7)
     net, losses = model(), []
     state = train(net, make_optimizer, losses)
     return fingerprint(net.state_dict(), state, losses, [p.grad for p in net.parameters()])

@@ -5,8 +5,9 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.recordings import batches, fingerprint, loader, mlp, read, recording, values
 from torch import nn
+
+from tests.recordings import batches, fingerprint, loader, mlp, read, recording, values
 
 LOSSES = {
     "cross_entropy": lambda x, y: F.cross_entropy(x, y),
@@ -26,7 +27,6 @@ def graphs(function, *args):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_losses_compile_to_one_graph_with_the_same_result(loss, tmp_path):
-    import torch._dynamo.testing
 
     x, y = batches(1)[0]
     net = mlp()
@@ -82,7 +82,9 @@ def compiled_training(compile_step, compile_all):
 
 @pytest.mark.filterwarnings("ignore:.*grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize(
-    ("compile_step", "compile_all"), [(False, False), (True, False), (False, True)], ids=["model", "step", "training"]
+    ("compile_step", "compile_all"),
+    [(False, False), (True, False), (False, True)],
+    ids=["model", "step", "training"],
 )
 def test_compiled_training_is_recorded_and_unchanged(compile_step, compile_all, tmp_path):
     plain = compiled_training(compile_step, compile_all)

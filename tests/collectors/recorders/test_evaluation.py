@@ -3,10 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.recordings import batches, loader, mlp, read, recording, values
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.data import DataLoader, IterableDataset
+
+from tests.recordings import batches, loader, mlp, read, recording, values
 
 
 def train_epoch(net, optimizer, data, loss_function=cross_entropy):

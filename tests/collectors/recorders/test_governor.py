@@ -1,6 +1,7 @@
 """The governor: cadence from cost, step time and budget."""
 
 import pytest
+
 from traindoctor.collectors.recorders.governor import ALWAYS, LONGEST, Governor, power_of_two_above
 
 
@@ -57,6 +58,8 @@ def test_there_is_a_longest_cadence():
     assert governor.every == LONGEST
 
 
-@pytest.mark.parametrize(("ratio", "power"), [(0.0, 1), (1.0, 1), (1.01, 2), (4.0, 4), (4.1, 8), (1e9, LONGEST)])
+@pytest.mark.parametrize(
+    ("ratio", "power"), [(0.0, 1), (1.0, 1), (1.01, 2), (4.0, 4), (4.1, 8), (1e9, LONGEST)]
+)
 def test_power_of_two(ratio, power):
     assert power_of_two_above(ratio) == power

@@ -6,8 +6,9 @@ import pickle
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.recordings import batches, mlp, read, recording
 from torch import nn
+
+from tests.recordings import batches, mlp, read, recording
 from traindoctor.collectors.recorders.architecture import following_activations, group_labels
 
 
@@ -62,7 +63,10 @@ def test_names_roles_groups_and_parameters_nobody_optimizes(late, tmp_path):
     assert describe(run) == EXPECTED
     (info,) = run.info.optimizers
     assert (info.name, info.scheduler) == ("AdamW", "")
-    assert [(g["label"], g["lr"], g["weight_decay"]) for g in info.groups] == [("0", 0.1, 0.01), ("1", 0.5, 0.01)]
+    assert [(g["label"], g["lr"], g["weight_decay"]) for g in info.groups] == [
+        ("0", 0.1, 0.01),
+        ("1", 0.5, 0.01),
+    ]
     assert "params" not in info.groups[0]
 
 

@@ -6,8 +6,9 @@ import weakref
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.recordings import batches, loader, mlp, read, recording, values
 from torch import nn
+
+from tests.recordings import batches, loader, mlp, read, recording, values
 
 
 def own_norm(parameters):
@@ -66,7 +67,9 @@ def test_accumulation_records_the_mean_of_the_micro_losses(tmp_path):
     assert values(run, "batch_size") == [15.0, 15.0, 15.0]
 
 
-@pytest.mark.parametrize("make", [lambda p: torch.optim.SGD(p, 0.1), lambda p: torch.optim.LBFGS(p, 0.1, max_iter=4)])
+@pytest.mark.parametrize(
+    "make", [lambda p: torch.optim.SGD(p, 0.1), lambda p: torch.optim.LBFGS(p, 0.1, max_iter=4)]
+)
 def test_closures_give_the_first_loss_and_the_last_gradients(make, tmp_path):
     net = mlp()
     optimizer = make(net.parameters())
@@ -275,8 +278,13 @@ def clear_nothing(net, optimizer):
 @pytest.mark.parametrize(
     ("clear", "stale"),
     [
-        (clear_by_optimizer, 0.0), (clear_to_zero, 0.0), (clear_by_model, 0.0), (clear_by_model_to_zero, 0.0),
-        (clear_by_hand, 0.0), (clear_first_only, 1.0), (clear_nothing, 1.0),
+        (clear_by_optimizer, 0.0),
+        (clear_to_zero, 0.0),
+        (clear_by_model, 0.0),
+        (clear_by_model_to_zero, 0.0),
+        (clear_by_hand, 0.0),
+        (clear_first_only, 1.0),
+        (clear_nothing, 1.0),
     ],
 )
 def test_stale_gradients(clear, stale, where, tmp_path):
@@ -441,7 +449,9 @@ def test_threads_train_side_by_side(tmp_path):
         for thread in threads:
             thread.join()
     run = read(tmp_path)
-    found = [values(run, f"{prefix}loss/train") for prefix in ("", "optimizer1/", "optimizer2/", "optimizer3/")]
+    found = [
+        values(run, f"{prefix}loss/train") for prefix in ("", "optimizer1/", "optimizer2/", "optimizer3/")
+    ]
     assert sorted(found) == sorted(losses.values())
 
 
@@ -469,10 +479,19 @@ def test_after_the_recording_torch_is_as_before(tmp_path):
     from torch.utils.data.dataloader import _BaseDataLoaderIter
 
     places = [
-        (torch.autograd, "backward"), (torch.optim.Optimizer, "__init__"), (torch.optim.Optimizer, "zero_grad"),
-        (torch.amp.GradScaler, "scale"), (torch.amp.GradScaler, "step"), (DataLoader, "__iter__"),
-        (_BaseDataLoaderIter, "__next__"), (nn.utils, "get_total_norm"), (nn.utils, "clip_grad_value_"),
-        (torch._C._nn, "cross_entropy_loss"), (torch, "kl_div"), (torch, "max"), (torch.Tensor, "argmax"),
+        (torch.autograd, "backward"),
+        (torch.optim.Optimizer, "__init__"),
+        (torch.optim.Optimizer, "zero_grad"),
+        (torch.amp.GradScaler, "scale"),
+        (torch.amp.GradScaler, "step"),
+        (DataLoader, "__iter__"),
+        (_BaseDataLoaderIter, "__next__"),
+        (nn.utils, "get_total_norm"),
+        (nn.utils, "clip_grad_value_"),
+        (torch._C._nn, "cross_entropy_loss"),
+        (torch, "kl_div"),
+        (torch, "max"),
+        (torch.Tensor, "argmax"),
     ]
     before = [getattr(owner, name) for owner, name in places]
     hooks = len(module._global_optimizer_pre_hooks), len(module._global_optimizer_post_hooks)

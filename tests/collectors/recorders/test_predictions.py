@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.recordings import loader, mlp, read, recording, values
 from torch import nn
+
+from tests.recordings import loader, mlp, read, recording, values
 
 
 def train(net, epochs=1):
@@ -99,7 +100,8 @@ def test_binary_scores(with_logits, tmp_path):
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
     make = torch.Generator().manual_seed(0)
     data = [
-        (torch.randn(9, 6, generator=make), torch.randint(0, 2, (9, 1), generator=make).float()) for _ in range(4)
+        (torch.randn(9, 6, generator=make), torch.randint(0, 2, (9, 1), generator=make).float())
+        for _ in range(4)
     ]
 
     def loss(x, y):

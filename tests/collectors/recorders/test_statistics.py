@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.recordings import batches, mlp, read, recording
 from torch import nn
+
+from tests.recordings import batches, mlp, read, recording
 from traindoctor.collectors.recorders.statistics import (
-    DEAD_SAMPLES, QUANTITIES, ParameterStatistics, Table, zero_rows,
+    DEAD_SAMPLES,
+    QUANTITIES,
+    ParameterStatistics,
+    Table,
+    zero_rows,
 )
 
 
@@ -93,7 +98,13 @@ def test_every_statistic_equals_its_slow_twin(kind, dtype):
         scale = max(abs(expected["weight_mean"]), expected["weight_std"], 1e-30)
         for name, value in expected.items():
             tolerance = 1e-6 * scale if name == "weight_mean" else 0.0
-            relative = 1e-2 if name == "weight_std" and dtype == torch.float32 else 2e-3 if "update" in name else 2e-6
+            relative = (
+                1e-2
+                if name == "weight_std" and dtype == torch.float32
+                else 2e-3
+                if "update" in name
+                else 2e-6
+            )
             assert found[name] == pytest.approx(value, rel=relative, abs=tolerance), name
 
 
@@ -189,7 +200,14 @@ def test_recorded_statistics_equal_what_the_script_sees(tmp_path):
             expected.append([slow(b, p, p.grad) for b, p in zip(before, net.parameters(), strict=True)])
     run = read(tmp_path)
     for column, (name, _) in enumerate(net.named_parameters()):
-        for quantity in ("weight_norm", "weight_max", "update_norm", "update_ratio", "grad_norm", "weight_std"):
+        for quantity in (
+            "weight_norm",
+            "weight_max",
+            "update_norm",
+            "update_ratio",
+            "grad_norm",
+            "weight_std",
+        ):
             found = run.parameter(quantity)[name].values.tolist()
             assert found == pytest.approx([e[column][quantity] for e in expected], rel=1e-3, abs=1e-9)
 
