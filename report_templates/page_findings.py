@@ -36,7 +36,8 @@ def finding_cards(diagnosis: Diagnosis) -> tuple[FindingCard, ...]:
         children.setdefault(cause_index, []).append(symptom_index)
 
     def card(index: int) -> FindingCard:
-        return _card(findings[index], index, tuple(card(child) for child in sorted(children.get(index, []))))
+        symptoms = tuple(card(child) for child in sorted(children.get(index, [])))
+        return _card(findings[index], index, symptoms, is_symptom=index in cause_of)
 
     return tuple(card(index) for index in range(len(findings)) if index not in cause_of)
 
@@ -50,11 +51,13 @@ def _leads_to(cause_of: dict[int, int], start: int, target: int) -> bool:
     return False
 
 
-def _card(finding: Finding, index: int, symptoms: tuple[FindingCard, ...]) -> FindingCard:
+def _card(finding: Finding, index: int, symptoms: tuple[FindingCard, ...], is_symptom: bool) -> FindingCard:
     title, detail = split_message(finding.message)
     shown = tuple(fmt.name(parameter) for parameter in finding.parameters[:_MAX_PARAMETERS])
     left_out = len(finding.parameters) - _MAX_PARAMETERS
-    code = fmt.code(finding.remedy.code)
+    # A symptom goes with its cause; its own remedy beside the cause's would be a second, other advice.
+    code = "" if is_symptom else fmt.code(finding.remedy.code)
+    advice = f"Deal with the cause first. If this remains: {finding.remedy.text}"
     return FindingCard(
         anchor=f"finding-{index + 1}",
         code=fmt.name(finding.code, 12),
@@ -67,7 +70,7 @@ def _card(finding: Finding, index: int, symptoms: tuple[FindingCard, ...]) -> Fi
         span=fmt.steps(finding.first_step, finding.last_step),
         parameters=(*shown, f"and {fmt.count(left_out)} more") if left_out > 0 else shown,
         evidence=_evidence(finding),
-        action=fmt.prose(finding.remedy.text),
+        action=fmt.prose(advice if is_symptom else finding.remedy.text),
         remedy=Code("Remedy", code) if code.strip() else None,
         symptoms=symptoms,
     )

@@ -67,7 +67,7 @@ def prescribe(
         "mean_lr_share": facts.mean_share,
     }
     if seen.diverged:
-        evidence |= _interval(facts.peak, 0.1)
+        evidence |= _interval(facts.peak, seen.factor or 0.1)
         return _changed(run, schedule, facts, seen, evidence, "diverged", replay)
     return _from_update_ratio(run, schedule, facts, seen, evidence, replay)
 
@@ -87,6 +87,8 @@ def _from_update_ratio(
         return Prescription("cannot-tell", why=why, evidence=evidence, units=_units(evidence))
     prefers_low = seen.overfits or rises_at_end(run)
     factor = lr_factor(ratio, facts.horizon) * (10**-0.25 if prefers_low else 1.0)
+    if seen.lr_too_low and seen.factor and factor > 1.0:
+        factor = seen.factor
     evidence |= {
         "update_ratio": ratio,
         "update_ratio_target": target_update_ratio(facts.horizon),

@@ -39,6 +39,8 @@ class Signs:
         bad_schedule: the schedule itself is at fault.
         overfits: overfitting in one of its forms.
         is_healthy: there is no such finding at all.
+        factor: what the first finding that blames the LR suggests to multiply it by, None when none does. The
+            prescription follows it, so that one report never names two learning rates.
     """
 
     first: Finding | None
@@ -47,6 +49,7 @@ class Signs:
     bad_schedule: bool
     overfits: bool
     is_healthy: bool
+    factor: float | None = None
 
     @property
     def names_lr(self) -> bool:
@@ -63,6 +66,7 @@ def signs(findings: Sequence[Finding]) -> Signs:
     # the loss of step 0 precedes every update: the LR cannot have spoilt it
     bad_data = next((f for f in blown_up if f.first_step == 0), None)
     blocker = next((f for f in grave if f.code in NOT_THE_LR and f.code not in explained), None)
+    suggested = (f.evidence.get("suggested factor") for f in grave if f.code in ("TD301", "TD302"))
     return Signs(
         first=bad_data or blocker,
         diverged=bool(codes.intersection(LR_TOO_HIGH) or blown_up),
@@ -70,4 +74,5 @@ def signs(findings: Sequence[Finding]) -> Signs:
         bad_schedule=bool(codes.intersection(BAD_SCHEDULE)),
         overfits=bool(codes.intersection(OVERFIT)),
         is_healthy=not grave,
+        factor=next((factor for factor in suggested if factor), None),
     )

@@ -140,11 +140,11 @@ def changed(
     strength: str, facts: LrFacts, evidence: Mapping[str, float], overfits: bool, keeps_shape: bool
 ) -> str:
     """Reasons for another learning rate."""
+    hint = evidence["lr_hint"]
     if strength == "diverged":
         first = (
-            f"The run blew up at a peak learning rate of {facts.peak:.2g}: try a tenth of it, and a tenth "
-            "again if it "
-            "still does. How far down it has to go cannot be read off a run that diverged."
+            f"The run blew up at a peak learning rate of {facts.peak:.2g}: try {hint:.2g}, "
+            "and a tenth of that if it still does. How far down it has to go cannot be read off such a run."
         )
     else:
         direction = "raise" if evidence["lr_factor"] > 1 else "lower"

@@ -1,5 +1,7 @@
 """Prescriptions from the log: what is advised, how surely, and when nothing is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -135,6 +137,15 @@ class TestDivergence:
         assert found.action == "change-both"
         assert found.peak_lr == pytest.approx(0.05)
         assert found.evidence["lr_factor"] == 0.1
+
+    @pytest.mark.parametrize(("code", "factor", "off"), [("TD301", 0.02, 30.0), ("TD302", 400.0, 0.001)])
+    def test_it_names_the_rate_that_the_finding_suggests(self, code, factor, off):
+        blames = replace(
+            finding(code), evidence={"suggested factor": factor}, units={"suggested factor": "times"}
+        )
+        found = advise(run_with(np.full(N, 0.5), off=off), [blames])
+        assert found.peak_lr == pytest.approx(0.5 * factor)
+        assert f"{0.5 * factor:.2g}" in found.why
 
     def test_does_not_need_update_ratios(self):
         run = build(np.ones(N), lr=lr_trace(N, "cosine"), info=known_info())
