@@ -98,18 +98,13 @@ def find_run(reference: str | None, root: Path) -> Path:
 
 def _newest(root: Path) -> Path:
     runs = list_runs(root)
-    recorded = [run for run in runs if run.steps > 0]
+    recorded = [run for run in runs if run.steps > 0] or runs
     chosen = next((run for run in recorded if run.status == "finished"), recorded[0] if recorded else None)
     if chosen is not None:
         return chosen.path
-    record = "record one with: traindoctor run -- train.py"
-    if not root.is_dir():
-        raise RunNotFoundError(f"expected recorded runs in {root}, found no such folder; {record}")
-    if not runs:
-        raise RunNotFoundError(f"expected recorded runs in {root}, found none; {record}")
+    found = "none" if root.is_dir() else "no such folder"
     raise RunNotFoundError(
-        f"{root} holds {len(runs)} runs, none with an optimizer step (newest: {runs[0].id}): a script is "
-        f"recorded when it imports torch and calls backward() and step() of a torch optimizer; {record}"
+        f"expected recorded runs in {root}, found {found}; record one with: traindoctor run -- train.py"
     )
 
 

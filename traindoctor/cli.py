@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from .errors import MissingDependencyError, TraindoctorError, UsageError
+from .errors import MissingDependencyError, NothingRecordedError, TraindoctorError, UsageError
 
 if TYPE_CHECKING:
     from .finding import Diagnosis
@@ -156,6 +156,8 @@ def report(
             failed.append(error)
     if failed:
         raise failed[0]
+    if not found.n_steps:
+        raise NothingRecordedError(diagnosis.verdict.sentence)
 
 
 def write_report(diagnosis: Diagnosis, name: str, output: str | None, open_it: bool) -> None:

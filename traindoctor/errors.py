@@ -33,6 +33,12 @@ class UnreadableLogError(TraindoctorError):
     slug = "unreadable-log"
 
 
+class NothingRecordedError(TraindoctorError):
+    """The run is there, but it holds no optimizer step: there is nothing to analyse."""
+
+    slug = "nothing-recorded"
+
+
 class MissingDependencyError(TraindoctorError):
     """An optional package or system library that this step needs is not installed."""
 
