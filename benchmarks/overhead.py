@@ -1,8 +1,9 @@
 """What recording costs: time of a training step with the recorder over the time without, in one process.
 
-Every model is trained in blocks of steps; in each pair of blocks one is recorded and the other is not, in random
-order, so that a slow moment of the machine hits both. The figure is the median over pairs of the ratio of their
-times (CPU time of the training thread, and wall-clock time), with its 95% interval from the order statistics.
+Every model is trained in blocks of steps; in each pair of blocks one is recorded and the other is not, in
+random order, so that a slow moment of the machine hits both. The figure is the median over pairs of the ratio
+of their times (CPU time of the training thread, and wall-clock time), with its 95% interval from the order
+statistics.
 
     python benchmarks/overhead.py            all models, some minutes
     python benchmarks/overhead.py --quick    fewer pairs
@@ -15,15 +16,16 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from traindoctor.collectors.options import RecorderOptions
-from traindoctor.collectors.recorder import Recorder
+from traindoctor.collectors.recorders.run_recorder import Recorder
 
 Step = Callable[[], None]
 
@@ -111,14 +113,24 @@ def transformer() -> Step:
 
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, n_classes: int) -> Step:
-    labels = torch.randint(0, n_classes, (len(inputs),))
+    """One step of the usual loop over a DataLoader, begun anew when it ends: 250 batches of small models."""
+    is_small = inputs.numel() < 1 << 16
+    many = inputs.repeat(250, *[1] * (inputs.ndim - 1)) if is_small else inputs
+    data = TensorDataset(many, torch.randint(0, n_classes, (len(many),)))
+    batches = _endless(DataLoader(data, batch_size=len(inputs), shuffle=True))
 
     def step() -> None:
+        images, labels = next(batches)
         optimizer.zero_grad()
-        F.cross_entropy(model(inputs), labels).backward()
+        F.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
     return step
+
+
+def _endless(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, ...]]:
+    while True:
+        yield from loader
 
 
 MODELS: tuple[tuple[str, Callable[[], Step], int, int], ...] = (
@@ -138,7 +150,7 @@ def measure(
     step = build()
     recorder = Recorder("overhead", folder, RecorderOptions(), {})
     recorder.install()
-    for _ in range(40):
+    for _ in range(2 * n_steps + 40):
         step()
     order = random.Random(0)
     cpu: list[float] = []

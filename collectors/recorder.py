@@ -1,295 +1,17 @@
-"""The recorder of this process: one log, the parts that record, and what they share."""
+"""The recorder of this process: starting, ending, forking."""
 
 from __future__ import annotations
 
 import atexit
-import gc
 import os
-import sys
-import threading
-import weakref
 from collections.abc import Mapping
-from pathlib import Path
-from time import perf_counter_ns
 from typing import Any
-
-from torch.optim import Optimizer
 
 from .launcher.exit_state import end_facts
 from .launcher.handover import read_handover
 from .options import RecorderOptions
-from .recorders.amp import AmpRecorder
-from .recorders.architecture import group_labels
-from .recorders.baseline import BaselineRecorder
-from .recorders.clipping import ClippingRecorder
-from .recorders.evaluation import EvaluationRecorder
-from .recorders.governor import Governor
-from .recorders.internals import is_single_threaded
-from .recorders.loader import LoaderRecorder
-from .recorders.loss import LossRecorder
-from .recorders.loss_functions import LossFunctionRecorder
-from .recorders.model import ModelRecorder
-from .recorders.optimizer_step import StepRecorder
-from .recorders.parameters import ParameterRecorder
-from .recorders.part import Part
-from .recorders.patches import Patches
-from .recorders.predictions import PredictionRecorder
-from .recorders.process_end import call_at_end_of_child, trim_uncaught
-from .recorders.scalars import write_rows
-from .recorders.sink import Sink
-from .recorders.state import ThreadState, Track
-
-NORM_BUDGET = 0.05
-"""Share of a step that the global gradient norm may take before it is thinned, too."""
-
-
-class Recorder:
-    """Everything of one recorded run in this process.
-
-    Attributes:
-        options: see `RecorderOptions`.
-        sink: the log.
-        spent_ns: time spent in hooks so far.
-        backward_calls: calls of backward so far.
-        steps: optimizer steps so far, over all optimizers.
-        is_entered: `watch` was used as a context manager.
-        is_launched: started by `traindoctor run`.
-    """
-
-    def __init__(self, run_id: str, folder: Path, options: RecorderOptions, facts: Mapping[str, Any]) -> None:
-        self.options = options
-        self.sink = Sink(run_id, folder, {"name": options.name, **facts}, options.flush_seconds)
-        self.is_installed = False
-        self.is_entered = False
-        self.is_launched = False
-        self._patches = Patches()
-        self.parameters = ParameterRecorder(self)
-        self.model = ModelRecorder(self)
-        self.loader = LoaderRecorder(self)
-        self.evaluation = EvaluationRecorder(self)
-        self.predictions = PredictionRecorder(self)
-        self.baseline = BaselineRecorder(self)
-        self.step = StepRecorder(self)
-        self.parts: tuple[Part, ...] = (
-            self.step,
-            LossRecorder(self),
-            AmpRecorder(self),
-            ClippingRecorder(self),
-            self.loader,
-            LossFunctionRecorder(self),
-            self.evaluation,
-            self.predictions,
-            self.baseline,
-            self.parameters,
-            self.model,
-        )
-        self._registry: dict[int, weakref.ref[Optimizer]] = {}
-        self._reset()
-
-    def _reset(self) -> None:
-        """Begin with nothing: at the start, and in a forked child."""
-        self.began_ns = perf_counter_ns()
-        self.spent_ns = 0
-        self.backward_calls = 0
-        self.steps = 0
-        self.first: Track | None = None
-        self._n_tracks = 0
-        self._states: list[ThreadState] = []
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._notes: list[str] = []
-        self._said: set[str] = set()
-
-    def install(self) -> None:
-        """Put every hook in place; a part that cannot be installed is left out. Idempotent."""
-        if self.is_installed:
-            return
-        self.is_installed = True
-        for part in self.parts:
-            try:
-                part.off = part.has_failed
-                part.install(self._patches)
-            except Exception as error:
-                part.fail(error)
-
-    def adopt(self, model: Any, optimizers: list[Optimizer]) -> None:
-        """Use what the user named; without optimizers, find those that were made before us."""
-        if model is not None:
-            self.model.add(model)
-        found = optimizers
-        if not found and is_single_threaded():
-            found = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
-        for optimizer in found:
-            self.register(optimizer)
-
-    def uninstall(self) -> None:
-        """Take every hook away. Idempotent."""
-        if not self.is_installed:
-            return
-        self.is_installed = False
-        for part in self.parts:
-            part.off = True
-            try:
-                part.uninstall()
-            except Exception as error:
-                self.report_failure(part.name, error)
-        self._patches.restore()
-
-    def state(self) -> ThreadState:
-        """What is known about this thread."""
-        try:
-            state: ThreadState = self._local.state
-        except AttributeError:
-            state = self._local.state = ThreadState()
-            self._states.append(state)
-        return state
-
-    def register(self, optimizer: Optimizer) -> None:
-        """An optimizer exists. Weak: it may go whenever the user lets it."""
-        key = id(optimizer)
-        known = self._registry.get(key)
-        if known is None or known() is not optimizer:
-            registry = self._registry
-            self._registry[key] = weakref.ref(optimizer, lambda gone: registry.pop(key, None))
-
-    def states(self) -> list[ThreadState]:
-        """What is known about every thread."""
-        return list(self._states)
-
-    def optimizers(self) -> list[Optimizer]:
-        """The optimizers that are alive."""
-        return [o for ref in list(self._registry.values()) if (o := ref()) is not None]
-
-    def track(self, state: ThreadState, optimizer: Optimizer) -> Track:
-        """What is known about an optimizer in this thread."""
-        track = state.tracks.get(id(optimizer))
-        if track is None or track.optimizer() is not optimizer:
-            self.register(optimizer)
-            options = self.options
-            track = Track(
-                weakref.ref(optimizer),
-                type(optimizer).__name__,
-                Governor(options.budget, options.every),
-                Governor(NORM_BUDGET),
-                first_parameter=next((id(p) for g in optimizer.param_groups for p in g["params"]), 0),
-            )
-            track.pending, state.orphans = state.orphans, []
-            state.tracks[id(optimizer)] = track
-        return track
-
-    def number(self, track: Track, optimizer: Optimizer) -> None:
-        """The first step of this optimizer completes: it gets its place in the order."""
-        with self._lock:
-            track.index = self._n_tracks
-            self._n_tracks += 1
-            if self.first is None:
-                self.first = track
-        track.labels = tuple(group_labels(optimizer))
-        self.open()
-        self.model.look(track, optimizer)
-
-    def open(self) -> None:
-        """Create the log, unless it exists. A folder that cannot be written ends the recording."""
-        if self.sink.is_open:
-            return
-        try:
-            self.sink.open()
-            call_at_end_of_child(_at_exit)
-        except OSError as error:
-            for part in self.parts:
-                part.off = True
-            self.say(f"not recorded: cannot write to {self.sink.folder}: {error.strerror}")
-
-    @property
-    def position(self) -> int:
-        """The step that is next: optimizer steps done by the first optimizer."""
-        return self.first.steps if self.first is not None else 0
-
-    def flush_if_due(self, now_ns: int) -> None:
-        """Write what has collected, when the last time is long enough ago."""
-        if now_ns - self.sink.last_flush_ns >= self.sink.flush_ns and self.sink.is_open:
-            self.flush(now_ns, wait=False)
-
-    def flush(self, now_ns: int, *, wait: bool) -> None:
-        """Write what has collected."""
-        for state in [self.state()] if not wait else list(self._states):
-            for track in list(state.tracks.values()):
-                write_rows(self.sink, track, wait=wait)
-        self.baseline.digest()
-        self.evaluation.write(wait=wait)
-        complaint = self.sink.flush(now_ns)
-        if complaint:
-            self.say(f"the log is incomplete: {complaint}")
-
-    def thinned(self, track: Track, what: str, every: int, share: float) -> None:
-        """The governor changed a cadence."""
-        self.sink.event(track.steps, "thinned", what=track.prefix + what, every=every, share=round(share, 6))
-
-    def note(self, sentence: str) -> None:
-        """A sentence for `RunInfo.diagnostics`, once."""
-        if sentence not in self._notes:
-            self._notes.append(sentence)
-            self.sink.meta({"diagnostics": list(self._notes)})
-
-    def say(self, sentence: str) -> None:
-        """One line on stderr, once."""
-        if sentence not in self._said:
-            self._said.add(sentence)
-            try:
-                print(f"traindoctor: {sentence}", file=sys.stderr)
-            except Exception:
-                return
-
-    def report_failure(self, what: str, error: Exception) -> None:
-        """A part failed and is off: say so here and in the log. Never raises."""
-        try:
-            sentence = f"recording of the {what} stopped ({type(error).__name__}: {str(error)[:200]})"
-            self.say(f"{sentence}; training goes on")
-            self.sink.event(self.position, "recorder-off", recorder=what, error=repr(error)[:500])
-            self.note(sentence)
-        except Exception:
-            return
-
-    def finish(self, end: Mapping[str, Any]) -> None:
-        """Write everything that is left and close the log. Idempotent."""
-        if not self.sink.is_open:
-            return
-        for part in self.parts:
-            try:
-                part.finish()
-            except Exception as error:
-                part.fail(error)
-        now = perf_counter_ns()
-        seconds = (now - self.began_ns) * 1e-9
-        try:
-            self.flush(now, wait=True)
-            self.sink.meta(self.loader.facts())
-            if not self.steps:
-                self.note(f"no optimizer step was seen; backward was called {self.backward_calls} times")
-        except Exception as error:
-            self.report_failure("last values", error)
-        try:
-            self.sink.close(
-                {
-                    "seconds": seconds,
-                    "steps": self.steps,
-                    "backward_calls": self.backward_calls,
-                    "epochs": self.loader.epochs_completed,
-                    "overhead": self.spent_ns * 1e-9 / max(seconds, 1e-9),
-                    **end,
-                }
-            )
-        except Exception as error:
-            self.report_failure("end", error)
-
-    def forget(self) -> None:
-        """In a forked child: nothing that belongs to the parent is touched or written."""
-        options = self.sink
-        self.sink = Sink(options.run_id, options.folder, options.facts, self.options.flush_seconds)
-        self._reset()
-        for part in self.parts:
-            part.reset()
-
+from .recorders.process_end import trim_uncaught
+from .recorders.run_recorder import Recorder
 
 _active: Recorder | None = None
 
@@ -303,6 +25,7 @@ def start(recorder: Recorder) -> None:
     """Make this the recorder of the process and install it."""
     global _active
     _active = recorder
+    recorder.at_end_of_child = _at_exit
     recorder.install()
     _register_once()
 
@@ -353,7 +76,7 @@ def _is_the_command() -> bool:
 
 
 def install_from_environment() -> None:
-    """Start recording as `traindoctor run` asked for in the environment; nothing happens without it. Idempotent.
+    """Start recording as `traindoctor run` asked for in the environment, if it did. Idempotent.
 
     Raises:
         UsageError: a TRAINDOCTOR_* variable makes no sense. The injected file turns it into one line.

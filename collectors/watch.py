@@ -15,7 +15,7 @@ from traindoctor.errors import UsageError
 from . import recorder as process
 from .environment import describe_command, describe_git
 from .options import RecorderOptions
-from .recorder import Recorder
+from .recorders.run_recorder import Recorder
 from .run_folder import new_run_id, runs_root
 
 
@@ -59,7 +59,7 @@ class Watch:
 
         Args:
             name: e.g. `accuracy/validation`, or any name of your own.
-            value: a number, or a tensor or array of one element. A second value at the same step replaces the first.
+            value: a number, or a tensor or array of one element. The last value at a step counts.
 
         Raises:
             UsageError: the name is no text of 1 to 200 printable characters, or the value is no number.
@@ -107,9 +107,10 @@ def watch(
 ) -> Watch:
     """Record this process from now on: `with traindoctor.watch(model, optimizer) as run:`.
 
-    Every optimizer, loss and loader of the process is recorded, not only those named. Without `with`, recording
-    ends with the process, with `close()`, or with the next call. Inside another `with` block of `watch`, or under
-    `traindoctor run`, there is one recording: the same run is returned, and only its first owner ends it.
+    Every optimizer, loss and loader of the process is recorded, not only those named. Without `with`,
+    recording ends with the process, with `close()`, or with the next call. Inside another `with` block of
+    `watch`, or under `traindoctor run`, there is one recording: the same run is returned, and only its first
+    owner ends it.
 
     Args:
         model: torch module that names the parameters; found by itself when left out.
@@ -168,11 +169,10 @@ def _new_recorder(options: RecorderOptions, root: Path) -> Recorder:
 
 
 def _number(value: Any, name: str) -> float:
-    read = getattr(value, "item", None)
+    read: Any = getattr(value, "item", None)
+    number: Any = None if isinstance(value, (str, bytes)) else value
     try:
-        if isinstance(value, (str, bytes)):
-            raise TypeError
-        return float(read() if callable(read) else value)
+        return float(number if read is None else read())
     except (TypeError, ValueError, RuntimeError):
         raise UsageError(f"run.log({name!r}): expected one number, found {value!r:.80}") from None
 
@@ -204,6 +204,6 @@ def _checked(
     n_classes = scores.shape[1] if scores.ndim == 2 else 2
     if labels.min() < 0 or labels.max() >= n_classes:
         raise UsageError(
-            f"log_predictions: expected labels from 0 to {n_classes - 1}, found {labels.min()} to {labels.max()}"
+            f"log_predictions: expected labels 0 to {n_classes - 1}, found {labels.min()} to {labels.max()}"
         )
     return labels.astype(np.int64), scores.astype(np.float64)

@@ -1,4 +1,4 @@
-"""What can be read off modules and optimizers: owners and roles of parameters, activations, settings, schedulers."""
+"""What can be read off modules and optimizers: owners, roles, activations, settings, schedulers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PASSED_OVER = ("Dropout", "Pool", "Norm", "Flatten", "Unflatten", "Identity")
 
 
 def owners(root: Module) -> list[tuple[Tensor, str, Module]]:
-    """(parameter, name, owning module) in registration order, a tied parameter once, wrappers' prefixes removed."""
+    """(parameter, name, owning module) in registration order, tied ones once, without wrappers' prefixes."""
     found: dict[int, tuple[Tensor, str, Module]] = {}
     for path, module in root.named_modules():
         for name, parameter in own_parameters(module):

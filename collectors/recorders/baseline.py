@@ -1,4 +1,4 @@
-"""The loss of the best constant prediction (B0), from the labels of the first epoch; name of the training loss."""
+"""The loss of the best constant prediction (B0), from the labels of the first epoch; name of the loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .state import ThreadState, Value
 from .tensors import local_version
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
 
 MOST_CALLS = 5_000
 """Without a loader there is no epoch to end the count; so many batches are enough."""
@@ -51,7 +51,7 @@ class BaselineRecorder(Part):
         return self._reductions.get(name)
 
     def trained_on(self, state: ThreadState, call: LossCall, root: Tensor, value: Value) -> None:
-        """A backward call began at `root`, whose unscaled value is given, after this call of a loss function."""
+        """A backward call began at `root`, of this unscaled value, after this call of a loss function."""
         if self.off:
             return
         if state.source is None:
@@ -69,12 +69,17 @@ class BaselineRecorder(Part):
         elif call.name == self.loss_name and self._is_the_loss(call, root, value):
             self._collect(call)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything is known that the calls of loss functions in training can tell."""
+        return self._closed
+
     def _is_over(self) -> bool:
         epoch = self.recorder.loader.epoch()
         return (epoch or 0) >= 1 or (epoch is None and self._calls > MOST_CALLS)
 
     def _is_the_loss(self, call: LossCall, root: Tensor, value: Value) -> bool:
-        """Whether the function's result alone is trained on, so that its baseline is in the units of the loss."""
+        """Whether the function's result alone is trained on, so that its baseline has the loss's units."""
         result = call.result()
         if result is None or call.reduction != MEAN:
             return False
@@ -96,6 +101,8 @@ class BaselineRecorder(Part):
     def digest(self) -> None:
         """Count what was collected; called when the log is flushed, off the hot path."""
         pending, self._pending = self._pending, []
+        found: list[NDArray[Any]] = []
+        call: LossCall | None = None
         for kept, version, call in pending:
             if isinstance(kept, Arriving):
                 if not kept.has_arrived():
@@ -104,17 +111,20 @@ class BaselineRecorder(Part):
                 kept = kept.read()
             elif local_version(kept) != version:
                 continue  # the user wrote other labels into the same memory
-            self._count(kept.numpy(), call)
+            found.append(kept.numpy())
+        if not found or call is None:
+            return
+        if call.name == "mse_loss":
+            for target in found:
+                self._moments.add(target.reshape(target.shape[0] if target.ndim else 1, -1))
+        else:
+            self._count(np.concatenate([labels.reshape(-1) for labels in found]), call)
         if self._seen >= 2 * max(self._written, 1):
             self._write()
 
-    def _count(self, target: NDArray[Any], call: LossCall) -> None:
-        if call.name == "mse_loss":
-            self._moments.add(target.reshape(len(target), -1) if target.ndim > 1 else target.reshape(-1, 1))
-            return
+    def _count(self, labels: NDArray[Any], call: LossCall) -> None:
         ignored = int(call.arguments[2]) if len(call.arguments) > 2 else -100
         self._smoothing = float(call.arguments[3]) if len(call.arguments) > 3 else 0.0
-        labels = target.reshape(-1)
         labels = labels[(labels != ignored) & (labels >= 0) & (labels < MOST_LABELS)]
         counts = np.bincount(labels, minlength=len(self._counts))
         counts[: len(self._counts)] += self._counts
@@ -148,7 +158,7 @@ class BaselineRecorder(Part):
 
 
 class Moments:
-    """Mean and variance of the columns of matrices given piece by piece (Chan, Golub and LeVeque 1979, eq. 2.1)."""
+    """Mean and variance of columns given piece by piece (Chan, Golub and LeVeque 1979, eq. 2.1)."""
 
     def __init__(self) -> None:
         self.n = 0

@@ -11,8 +11,8 @@ from torch import Tensor
 class Arriving:
     """A copy on its way from an accelerator to the host.
 
-    The copy is queued on the current stream into pinned memory and followed by an event; the memory is read only
-    after the event. Where a device type has neither, the tensor is kept and read later, which waits for it then.
+    The copy is queued on the current stream into pinned memory and followed by an event; the memory is read
+    only after the event. Where a device has neither, the tensor is kept and read later, which waits then.
 
     Args:
         values: tensor on an accelerator; what happens to it afterwards does not change the copy.

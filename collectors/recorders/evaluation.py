@@ -17,7 +17,7 @@ from .predictions import PassPredictions
 from .state import ThreadState, Value
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
 
 _ELEMENTWISE = (
     "mse_loss",
@@ -101,7 +101,7 @@ class EvaluationRecorder(Part):
         evaluation.predictions.from_loss(call, given)
 
     def current(self, state: ThreadState, call: LossCall | None) -> Evaluation | None:
-        """The pass that a value belongs to, begun if need be; None while a training loader is being iterated."""
+        """The pass that a value belongs to, begun if need be; None while a training loader is iterated."""
         source = state.source
         if source is not None and source.exhausted:
             source = None
@@ -117,7 +117,7 @@ class EvaluationRecorder(Part):
         return evaluation
 
     def _is_trained_on(self, state: ThreadState, call: LossCall) -> bool:
-        """Whether the labels are those that training just used, part of them or a superset in the same memory."""
+        """Whether the labels overlap in memory with those that training uses."""
         trained = state.training_labels
         target = call.target
         if trained is None or target.device.type == "meta":

@@ -1,4 +1,4 @@
-"""Functions that torch does not export, looked up in one place; each has a fallback or a feature that goes without."""
+"""Functions that torch does not export, looked up in one place; some have a fallback for older versions."""
 
 from __future__ import annotations
 

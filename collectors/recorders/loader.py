@@ -19,7 +19,7 @@ from .patches import Patches
 from .state import ThreadState
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
 
 
 @dataclass(eq=False)
@@ -29,7 +29,7 @@ class LoaderFacts:
     Attributes:
         epoch: 0-based number of the pass in force among those that fed a backward call; -1 before the first.
         feeds_training: some batch of it was followed by a backward call.
-        signature: type and length of its data, by which a loader built anew for each evaluation is known again.
+        signature: type and length of its data, by which a loader built anew each time is known again.
         was_evaluated: it was iterated to its end without feeding a backward call.
     """
 

@@ -18,7 +18,7 @@ from .reach import reached
 from .state import ThreadState, Track, Value
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
 
 
 class LossRecorder(Part):
@@ -129,7 +129,7 @@ class LossRecorder(Part):
                     for p in (p for group in o.param_groups for p in group["params"]):
                         self._owners[id(p)] = (*self._owners.get(id(p), ()), id(o))
             keys = reached(roots, self._owners, len(optimizers))
-            # A graph that hides its leaves (reentrant checkpointing) tells nothing: then it is everybody's loss.
+            # A graph that hides its leaves (reentrant checkpointing) tells nothing: it is everybody's loss.
             optimizers = [o for o in optimizers if id(o) in keys] or optimizers
         return [self.recorder.track(state, o) for o in optimizers]
 
@@ -146,12 +146,16 @@ class LossRecorder(Part):
 
 def scalar_roots(given: Any) -> list[Tensor]:
     """The one-element real tensors among what backward was given."""
+    if type(given) is Tensor:
+        return [given] if given.numel() == 1 and given.is_floating_point() else []
     candidates = (given,) if isinstance(given, Tensor) else given if isinstance(given, (tuple, list)) else ()
-    return [t for t in candidates if isinstance(t, Tensor) and t.numel() == 1 and t.dtype.is_floating_point]
+    return [t for t in candidates if isinstance(t, Tensor) and t.numel() == 1 and t.is_floating_point()]
 
 
 def local_value(root: Tensor) -> Value:
     """The number in a one-element tensor; a copy of it where reading would wait; NaN where there is none."""
+    if type(root) is Tensor and root.is_cpu:
+        return root.item()
     local: Any = getattr(root, "_local_tensor", root)
     if type(local) not in (Tensor, torch.nn.Parameter) or local.device.type == "meta":
         return float("nan")

@@ -32,7 +32,7 @@ LOSSES: tuple[tuple[Any, str, str, int], ...] = (
     (torch, "poisson_nll_loss", "poisson_nll_loss", 5),
     (torch, "hinge_embedding_loss", "hinge_embedding_loss", 3),
 )
-"""Where the functions of torch.nn.functional end. Wrapping these also catches `from torch.nn.functional import …`."""
+"""Where the functions of torch.nn.functional end; also after `from torch.nn.functional import …`."""
 
 NONE, MEAN, SUM = 0, 1, 2
 """How torch numbers the reductions."""
@@ -80,12 +80,14 @@ class LossFunctionRecorder(Part):
         def wrap(original: Any) -> Any:
             @functools.wraps(original)
             def loss(*args: Any, **kwargs: Any) -> Any:
-                # Dynamo traces this function and sees a constant here, so compiled code holds the original only.
+                # Dynamo traces this function and sees a constant here: compiled code holds only the original.
                 if torch.compiler.is_compiling() or self.off:
                     return original(*args, **kwargs)
                 result = original(*args, **kwargs)
                 if type(result) is Tensor and len(args) > 1:
                     try:
+                        if result.requires_grad and self._tells_nothing():
+                            return result
                         self._called(name, args, kwargs, result)
                     except Exception as error:
                         self.fail(error)
@@ -94,6 +96,10 @@ class LossFunctionRecorder(Part):
             return loss
 
         return wrap
+
+    def _tells_nothing(self) -> bool:
+        """Whether training calls need no look: the labels are counted, and a loader tells the batch size."""
+        return self.recorder.baseline.is_complete and self.recorder.state().source is not None
 
     def _called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
         given, target = args[0], args[1]

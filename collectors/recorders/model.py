@@ -1,4 +1,4 @@
-"""What the model looks like: finds the modules that own the optimizers' parameters and writes their description."""
+"""What the model looks like: finds the modules that own the optimizers' parameters and describes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .part import Part
 from .patches import Patches
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
     from .state import Track
 
 MOST_SEARCHES = 3
@@ -127,8 +127,8 @@ class ModelRecorder(Part):
         modules = [m for ref in list(self._modules.values()) if (m := ref()) is not None]
         self._describe_roots(root_modules(modules, set(groups)), groups)
         is_missing = any(key not in self._known for key in groups)
-        # Copies and unpickled models register nothing. A list of all objects is safe in a single thread only: it
-        # would hold tuples that another thread is still filling, and filling fails then.
+        # Copies and unpickled models register nothing. A list of all objects is safe in a single thread only:
+        # it would hold tuples that another thread is still filling, and filling fails then.
         if is_missing and self._searches < MOST_SEARCHES and is_single_threaded():
             self._searches += 1
             # type(o) and not isinstance: that asks lazy objects for __class__, which may import or warn.

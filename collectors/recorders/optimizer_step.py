@@ -1,7 +1,7 @@
 """Optimizer steps: learning rates, gradient norm, step time. Gradients are read after the step.
 
-After, because before it they may be missing (closures compute them inside the step), those of the step before, or
-still multiplied by a loss scale. The exception is an optimizer that changes gradients while it steps.
+After, because before it they may be missing (closures compute them inside the step), those of the step
+before, or still multiplied by a loss scale. An optimizer that changes gradients itself is the exception.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from traindoctor import names
 
 from . import tensors
+from .governor import ALWAYS
 from .internals import frame, hooked_step_code, without_dynamo
 from .part import Part
 from .patches import Patches
@@ -23,10 +24,13 @@ from .scalars import send_late
 from .state import OpenStep, Row, ThreadState, Track, Value
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
 
 _CHECKED_STEPS = 3
 """For so many first steps (and each measured one) it is checked whether the optimizer changes gradients."""
+
+_WATCHED = 8
+"""Of so many gradient norms one is timed."""
 
 _PER_GRADIENT = 1_000_003
 """Added per gradient to the sum of versions, so that one gradient less never looks like none changed."""
@@ -109,7 +113,7 @@ class StepRecorder(Part):
                 step.norms = tensors.norms(found, tensors.is_plain(found))
 
     def _drop_broken_steps(self, state: ThreadState) -> None:
-        """Forget steps that raised: their post hook never came. The call stack knows how many are really open."""
+        """Forget steps that raised: their post hook never came. The call stack knows how many are open."""
         active, caller = 0, frame()
         while caller is not None:
             active += caller.f_code is self._step_code
@@ -161,7 +165,8 @@ class StepRecorder(Part):
             track.evaluations.clear()
         taken = now - track.last_ns if track.last_ns else 0
         if step.versions and self._changes_gradients(track, optimizer, step, grads):
-            grads = []  # what is left of them is not what the step used; from the next one on they are read before
+            # What is left of them is not what the step used; from the next one on they are read before it.
+            grads = []
             found = []
         norms = step.norms
         if norms is None and (step.is_sampled or track.steps >= track.norm_governor.next_step):
@@ -194,10 +199,13 @@ class StepRecorder(Part):
     def _norms(self, track: Track, grads: list[Tensor], is_sampled: bool, taken: int) -> Any:
         if is_sampled or track.plain is None:
             track.plain = tensors.is_plain(grads)
-        began = perf_counter_ns()
+        governor = track.norm_governor
+        is_watched = governor.every > 1 or track.steps % _WATCHED == 0 or track.steps < ALWAYS
+        began = perf_counter_ns() if is_watched else 0
         with tensors.Quiet():
             found = tensors.norms(grads, track.plain)
-        governor = track.norm_governor
+        if not is_watched:
+            return found
         every = governor.measured(track.steps, perf_counter_ns() - began, taken)
         if every is not None:
             self.recorder.thinned(track, names.GRAD_NORM, every, governor.share())

@@ -14,7 +14,7 @@ from .part import Part
 from .statistics import QUANTITIES, ParameterStatistics, Table
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
     from .state import Track
 
 
@@ -45,7 +45,7 @@ class ParameterRecorder(Part):
         return not self.off
 
     def _layout(self, track: Track, found: list[Tensor]) -> ParameterStatistics:
-        """What is kept about exactly these parameters; an optimizer may show others each time (DeepSpeed does)."""
+        """What is kept about exactly these parameters; DeepSpeed shows others at each call."""
         key = tuple(map(id, found))
         statistics = track.layouts.get(key)
         if statistics is None:

@@ -9,15 +9,15 @@ from .internals import untraced_like
 from .patches import Patches
 
 if TYPE_CHECKING:
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
 
 
 class Part:
     """A recorder of one thing.
 
-    Every hook of a part follows one pattern: do nothing when `off`, otherwise do the part's work inside a `try`
-    whose handler is `fail`, and call the user's function outside of it. So whatever goes wrong here, the training
-    goes on as if the part were not there.
+    Every hook of a part follows one pattern: do nothing when `off`, otherwise do the part's work inside a
+    `try` whose handler is `fail`, and call the user's function outside of it. So whatever goes wrong here,
+    the training goes on as if the part were not there.
 
     Attributes:
         name: what it records, for the message when it fails.
@@ -45,7 +45,7 @@ class Part:
         """Begin anew with nothing, in a forked child."""
 
     def after(self, original: Any, work: Callable[[Any], None]) -> Any:
-        """A method that calls `original`, then `work(self of the method)`, and that torch.compile leaves alone."""
+        """A method that calls `original`, then `work(its self)`, and that torch.compile leaves alone."""
 
         @untraced_like(original)
         def method(owner: Any, *args: Any, **kwargs: Any) -> Any:

@@ -76,4 +76,4 @@ def _tell_script(wrapper: Any, original: Any, operator: str) -> None:
 
 
 _KNOWN_TO_SCRIPT: dict[int, Any] = {}
-"""Wrappers whose id stands in script's table; kept alive, so that the id never comes to mean another object."""
+"""Wrappers whose id stands in script's table; kept alive, so that the id never means another object."""

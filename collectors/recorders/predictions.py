@@ -18,7 +18,7 @@ from .patches import Patches
 
 if TYPE_CHECKING:
     from ..options import RecorderOptions
-    from ..recorder import Recorder
+    from .run_recorder import Recorder
 
 MOST_CLASSES = 10_000
 """Language models have larger vocabularies; their scores are neither kept nor counted."""
@@ -60,7 +60,7 @@ class PassPredictions:
             self._from(f"captured from {call.name}", given.reshape(-1), target.reshape(-1), is_binary=True)
 
     def from_pick(self, function: str, given: Tensor, labels: Tensor) -> None:
-        """Keep the scores among which the user picked the largest; losses tell the same with more certainty."""
+        """Keep the scores among which the user picked the largest; a loss tells the same more surely."""
         if not self.source or self.source == f"captured from {function}":
             self._from(f"captured from {function}", given, labels, is_binary=False)
 
@@ -232,7 +232,7 @@ class PredictionRecorder(Part):
             self.recorder.sink.scalar(accuracy_name, max(step - 1, 0), found.accuracy(y_true, y_score))
             if found.is_cut:
                 self.recorder.note(
-                    f"predictions: the first {len(y_true)} of {found.n_samples} samples of an evaluation pass are kept"
+                    f"predictions: the first {len(y_true)} of {found.n_samples} samples of a pass are kept"
                 )
             facts = {
                 "step": step,
@@ -276,7 +276,7 @@ class PredictionRecorder(Part):
 
 
 def labels_of(batch: Any, n: int) -> Tensor | None:
-    """The integer label tensor of shape (n,) in a batch; None when there is none or more than one candidate."""
+    """The integer label tensor of shape (n,) in a batch; None unless there is exactly one candidate."""
     if isinstance(batch, Mapping):
         named = [batch[key] for key in _LABEL_KEYS if key in batch]
         candidates = named or list(batch.values())

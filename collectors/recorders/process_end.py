@@ -15,7 +15,7 @@ _CARRIERS = (os.path.join("torch", "_compile.py"), os.path.join("torch", "_dynam
 
 
 def trim_uncaught() -> None:
-    """Make uncaught exceptions print as they would without us. Idempotent; a hook set before is called as ever."""
+    """Make uncaught exceptions print as they would without us. Idempotent; an earlier hook is called."""
     before: Any = sys.excepthook
     if getattr(before, "__module__", "") == __name__:
         return
@@ -67,7 +67,7 @@ def _file(frame: TracebackType) -> str:
 
 
 def call_at_end_of_child(function: Callable[[], None]) -> None:
-    """In a child of multiprocessing: call the function when it ends. Such a child runs no atexit callbacks."""
+    """In a child of multiprocessing, which runs no atexit callbacks: call the function when it ends."""
     if multiprocessing.parent_process() is not None:
         from multiprocessing.util import Finalize
 

@@ -14,7 +14,7 @@ MOST_NODES = 200_000
 def reached(roots: list[Tensor], owners: Mapping[int, tuple[int, ...]], wanted: int) -> set[int]:
     """Optimizers whose parameters the loss depends on.
 
-    Walks the autograd graph from the roots down to its leaves, so it must run before `backward` frees the graph.
+    Walks the autograd graph from the roots to its leaves: to be called before `backward` frees the graph.
 
     Args:
         roots: the tensors given to `backward`.

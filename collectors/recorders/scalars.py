@@ -109,15 +109,15 @@ def _mean(losses: list[Any]) -> float | None:
 
 def _global_norms(rows: list[Row]) -> list[float | None]:
     """Root of the sum of squares of each row's norms, in float64 so that large ones do not overflow."""
-    kept = [[v for v in row.norms if v is not None] if row.norms is not None else None for row in rows]
-    tensors = [v for norms in kept if norms for v in norms if isinstance(v, Tensor)]
-    flat = iter(torch.stack(tensors).tolist()) if tensors else iter(())
-    found: list[float | None] = []
-    for norms in kept:
-        if not norms:
-            found.append(None)
-            continue
-        values = np.array([next(flat) if isinstance(v, Tensor) else v for v in norms], dtype=np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            found.append(float(np.sqrt(np.square(values).sum())))
+    kept = [[v for v in row.norms if v is not None] if row.norms else [] for row in rows]
+    flat = [v for norms in kept for v in norms]
+    if not flat:
+        return [None] * len(rows)
+    are_tensors = isinstance(flat[0], Tensor)
+    squares = np.square(torch.stack(flat).double().numpy() if are_tensors else np.array(flat))
+    measured = [index for index, norms in enumerate(kept) if norms]
+    starts = np.cumsum([0, *(len(kept[index]) for index in measured[:-1])])
+    found: list[float | None] = [None] * len(rows)
+    for index, norm in zip(measured, np.sqrt(np.add.reduceat(squares, starts)).tolist(), strict=True):
+        found[index] = norm
     return found

@@ -161,7 +161,7 @@ class Sink:
             self._syncing is None or not self._syncing.is_alive()
         ):
             self._synced_ns = now_ns
-            # A thread that lives only for the call: a permanent one would be there at every fork of the user's.
+            # A thread that lives only for the call: a permanent one would be there at every fork.
             self._syncing = threading.Thread(target=writer.sync, name="traindoctor-sync", daemon=True)
             self._syncing.start()
         return ""

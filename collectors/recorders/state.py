@@ -71,7 +71,7 @@ class Track:
         samples: samples seen by those backward calls.
         batch_number: last loader batch that was counted.
         reads_before_step: the optimizer changes gradients while it steps, so they are read before.
-        probe: weak references to a parameter and its gradient after the last step, that gradient's version and norm.
+        probe: a parameter and its gradient (weak) after the last step, that gradient's version and norm.
     """
 
     optimizer: weakref.ref[Optimizer]

@@ -1,7 +1,8 @@
-"""Statistics of every parameter of one optimizer: norms, extremes, zeros, updates, dead rows. No policy here."""
+"""Statistics of every parameter of one optimizer: norms, extremes, zeros, updates, dead rows."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ QUANTITIES = tuple(quantity.name for quantity in PARAMETER_QUANTITIES)
 DEAD_SAMPLES = 5
 _ROW = {name: index for index, name in enumerate(QUANTITIES)}
 _ILL_CONDITIONED = 1e-2
-"""Below this ratio of variance to squared mean, mean square minus squared mean loses too many digits in float32."""
+"""Below this ratio of variance to squared mean, one pass in float32 loses too many digits."""
 
 
 class ParameterStatistics:
@@ -137,21 +138,20 @@ class ParameterStatistics:
             values["grad_dead_rows"] = (runs >= DEAD_SAMPLES).sum() / n
 
 
-def _std(weight: Tensor, norm: Tensor, mean: Tensor) -> Tensor | float:
+def _std(weight: Tensor, norm: Tensor, mean: Tensor) -> float:
     """Population standard deviation; a second pass where one pass would lose the digits (weights near 1)."""
-    square, centre = norm.item() ** 2 / weight.numel(), mean.item()
+    square, centre = float(norm) ** 2 / weight.numel(), float(mean)
     variance = square - centre * centre
     if variance > _ILL_CONDITIONED * centre * centre:
-        return float(variance) ** 0.5
-    rest: Tensor = torch.linalg.vector_norm(weight - centre)
-    return rest / weight.numel() ** 0.5
+        return math.sqrt(variance)
+    return float(torch.linalg.vector_norm(weight - centre)) / math.sqrt(weight.numel())
 
 
 def zero_rows(rows: Tensor) -> Tensor:
     """Which rows of a matrix, shape (n_rows, n_columns), are exactly zero: shape (n_rows,), bool.
 
-    On a CPU the L2 norm per row is many times faster than any exact test; squares of tiny numbers underflow in
-    it, so rows that it calls zero are looked at again.
+    On a CPU the L2 norm per row is many times faster than any exact test; squares of tiny numbers underflow
+    in it, so rows that it calls zero are looked at again.
     """
     if not rows.is_cpu:
         largest: Tensor = torch.linalg.vector_norm(rows, torch.inf, dim=1)
@@ -164,7 +164,7 @@ def zero_rows(rows: Tensor) -> Tensor:
 
 
 class Table:
-    """Statistics as a matrix of quantities and parameters, read as soon as no accelerator has to be waited for.
+    """Statistics as a matrix of quantities and parameters, read once no accelerator has to be waited for.
 
     Args:
         step: optimizer step.

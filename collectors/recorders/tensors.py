@@ -1,4 +1,4 @@
-"""Reading tensors of any kind without changing anything: gradients off, no user mode sees it, no collective starts."""
+"""Reading tensors of any kind: gradients off, no user's mode sees it, no collective starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FLOATING = (*_WIDE, torch.float16, torch.bfloat16)
 
 
 class Quiet:
-    """Turns gradients and `__torch_function__` modes off inside; cheaper than torch.no_grad. Not shared by threads."""
+    """Turns gradients and `__torch_function__` modes off inside; cheaper than torch.no_grad."""
 
     __slots__ = ("_disabled", "_was_enabled")
 
@@ -39,7 +39,7 @@ class Quiet:
 
 
 def is_plain(tensors: list[Tensor]) -> bool:
-    """Whether the fast functions apply: ordinary strided floating-point tensors of one dtype on one real device."""
+    """Whether the fast functions apply: ordinary strided float tensors, one dtype, one real device."""
     if not tensors:
         return True
     first = tensors[0]
@@ -57,9 +57,9 @@ def is_plain(tensors: list[Tensor]) -> bool:
 def readable(tensor: Tensor) -> Tensor | None:
     """This process's own numbers of a tensor as an ordinary float32 or float64 one, None when there are none.
 
-    A DTensor gives its local shard (its own functions would talk to other ranks), a sparse tensor its coalesced
-    values (zeros elsewhere), half precision becomes float32. Complex, integer, quantized, meta, fake and unknown
-    tensors give None.
+    A DTensor gives its local shard (its own functions would talk to other ranks), a sparse tensor its
+    coalesced values (zeros elsewhere), half precision becomes float32. Complex, integer, quantized, meta,
+    fake and unknown tensors give None.
     """
     local: Any = getattr(tensor, "_local_tensor", None)
     if isinstance(local, Tensor):
@@ -75,7 +75,7 @@ def readable(tensor: Tensor) -> Tensor | None:
 
 
 def norms(tensors: list[Tensor], plain: bool) -> list[Tensor | None]:
-    """L2 norm of each tensor as a 0-dim tensor on its device, None where it cannot be read. Call inside `Quiet`."""
+    """L2 norm of each tensor (0-dim, on its device), None where it cannot be read. Call inside `Quiet`."""
     if not tensors:
         return []
     if plain and tensors[0].dtype in _WIDE:

@@ -71,11 +71,17 @@ def test_model_and_optimizer_are_found_without_being_named(tmp_path):
 
 def test_an_exception_passes_and_marks_the_run_failed(tmp_path):
     net, optimizer = model()
-    with pytest.raises(ZeroDivisionError), watch(net, optimizer, out=tmp_path) as run:
-        train(net, optimizer)
-        1 / 0  # noqa: B018
-    assert read_run(run.path).info.status == "failed"
-    assert read_run(run.path).n_steps == 3
+
+    def fail():
+        with watch(net, optimizer, out=tmp_path):
+            train(net, optimizer)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    run = next(tmp_path.iterdir())
+    assert read_run(run).info.status == "failed"
+    assert read_run(run).n_steps == 3
 
 
 def test_cells_of_a_notebook_run_again(tmp_path):

@@ -35,7 +35,7 @@ def model():
 def plain(net, make_optimizer, losses):
     optimizer = make_optimizer(net.parameters())
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 5)
-    for epoch in range(4):
+    for _ in range(4):
         for x, y in loader(shuffle=True):
             optimizer.zero_grad()
             loss = F.cross_entropy(net(x), y)

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from tests.recordings import batches, fingerprint, loader, mlp, read, recording, values
 
@@ -21,7 +22,7 @@ LOSSES = {
 def graphs(function, *args):
     """Result and number of graphs of a compiled function; eager backend, no break allowed."""
     torch._dynamo.reset()
-    counter = torch._dynamo.testing.CompileCounter()
+    counter = CompileCounter()
     return torch.compile(function, backend=counter, fullgraph=True)(*args), counter.frame_count
 
 
@@ -41,8 +42,6 @@ def test_losses_compile_to_one_graph_with_the_same_result(loss, tmp_path):
 
 
 def test_picks_compile_during_an_evaluation(tmp_path):
-    import torch._dynamo.testing
-
     net = mlp()
 
     def pick(x):

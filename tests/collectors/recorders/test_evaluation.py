@@ -137,7 +137,7 @@ def test_slices_of_the_training_labels_are_no_validation(tmp_path):
     torch.manual_seed(0)
     x, y = torch.randn(40, 6), torch.randint(0, 3, (40,))
     with recording(tmp_path):
-        for epoch in range(2):
+        for _ in range(2):
             train_epoch(net, optimizer, [(x[i : i + 10], y[i : i + 10]) for i in (0, 10, 20)])
             with torch.no_grad():
                 cross_entropy(net(x[:30]), y[:30])

@@ -1,4 +1,4 @@
-"""Whole processes under the launcher with the real torch: ends, children, tracebacks, files that cannot be written."""
+"""Whole processes under the launcher with the real torch: ends, children, tracebacks, full disks."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def test_losses_are_the_printed_ones_and_the_end_is_known(tmp_path):
     [
         "loss = torch.ones(2, requires_grad=True) * 2; loss.backward()",
         "list(torch.utils.data.DataLoader([1, 2, 'x'], batch_size=3))",
-        "try:\n    optimizer.step(lambda: 1 / 0)\nexcept ZeroDivisionError as error:\n    torch.optim.SGD([], 0.1)",
+        "try:\n    optimizer.step(lambda: 1 / 0)\nexcept ZeroDivisionError:\n    torch.optim.SGD([], 0.1)",
     ],
 )
 def test_uncaught_exceptions_look_as_without_us(ending, tmp_path):
@@ -157,9 +157,18 @@ def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path):
 
 
 def test_a_full_disk_costs_one_line_and_no_step(tmp_path):
-    limit = "import resource; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); train(30); time.sleep(0.2); train(1)\n"
-    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY)); time.sleep(0.2); train(40)\n"
-    limit += "time.sleep(0.2); train(1); resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1)); time.sleep(0.2); train(5)"
+    limit = """
+import resource
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def limited(size, n):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    time.sleep(0.2)
+    train(n)
+limited(resource.RLIM_INFINITY, 31)
+limited(4096, 40)
+limited(4096, 1)
+limited(resource.RLIM_INFINITY, 5)
+"""
     code, out, err = run(tmp_path, limit)
     assert (code, len(losses(out))) == (0, 77)
     (line,) = err.splitlines()
