@@ -70,7 +70,8 @@ def _healthy(run: Run, n_passed: int) -> str:
     loss = run.series[LOSS_TRAIN].finite().values
     tail = max(1, loss.size // 20)
     start, end = float(np.median(loss[:3])), float(np.median(loss[-tail:]))
-    ended = {"killed": "was killed", "failed": "failed", "damaged": "breaks off"}.get(run.info.status)
+    endings = {"killed": "was killed", "failed": "failed", "damaged": "breaks off"}
+    ended = endings.get(run.info.status)
     until = f" until it {ended} at step {run.n_steps - 1}" if ended else ""
     return (
         f"Healthy{until}: the training loss went from {start:.3g} to {end:.3g} over {run.n_steps} {run.info.x_unit},"
