@@ -74,6 +74,6 @@ def _healthy(run: Run, n_passed: int) -> str:
     ended = endings.get(run.info.status)
     until = f" until it {ended} at step {run.n_steps - 1}" if ended else ""
     return (
-        f"Healthy{until}: the training loss went from {start:.3g} to {end:.3g} over {run.n_steps} {run.info.x_unit},"
-        f" and none of the {n_passed} checks that could run found anything to act on."
+        f"Healthy{until}: the training loss went from {start:.3g} to {end:.3g} over {run.n_steps} "
+        f"{run.info.x_unit}, and none of the {n_passed} checks that could run found anything to act on."
     )
