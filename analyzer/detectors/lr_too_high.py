@@ -90,9 +90,9 @@ class LrTooHigh:
         evidence |= {"learning rate": at, "suggested factor": factor, "final skill": final_skill(run)}
         units |= {"learning rate": "1/step", "suggested factor": "times", "final skill": "share of B0"}
         message = (
-            f"The learning rate {at:.3g} is too high: at {place(run, start)} the update was {ratio:.3g} "
-            f"times the size of the weights (median over the matrices; at most {USUAL_FIRST_RATIO:g} is "
-            f"usual), and {' and '.join(harms)}."
+            f"The learning rate {at:.3g} is too high: {' and '.join(harms)}. "
+            f"At {place(run, start)} the update was {ratio:.3g} times the size of the weights "
+            f"(median over the matrices; at most {USUAL_FIRST_RATIO:g} is usual)."
         )
         yield Finding(
             self.code,
@@ -141,7 +141,8 @@ class LrTooHigh:
             evidence["first non-finite"], units["first non-finite"] = float(broken), x_unit(run)
         rise = loss_rise(run, start)
         if rise > self.blow_up:
-            harms.append(f"the loss rose to {rise:.3g} times its level before training")
+            times = f"{rise:,.0f}" if 100 <= rise < 1e6 else f"{rise:.3g}"
+            harms.append(f"the loss rose to {times} times its level before training")
             evidence["loss rise"], units["loss rise"] = rise, "times the initial level"
         name, share = died(run)
         if share >= self.dead_share:
