@@ -371,9 +371,7 @@ def main() -> None:
     torch.set_num_threads(1)
     per_family = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    print(
-        f"{per_family} traces per family, seed {seed}; % with the right family / family and parameters"
-    )
+    print(f"{per_family} traces per family, seed {seed}; % with the right family / family and parameters")
     print(f"{'':30s}" + "".join(f"{name:>16s}" for name in VARIANTS) + f"{'ms/trace':>10s}")
     totals = {name: [0, 0] for name in VARIANTS}
     for name, make in MAKERS.items():

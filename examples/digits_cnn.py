@@ -27,7 +27,7 @@ def build_model(width, side):
 
 
 def load_images(path):
-    """Images scaled to 0..1, shape (n, 1, side, side), and labels (n,): bundled digits, or those of an .npz file."""
+    """Images in 0..1, shape (n, 1, side, side), and labels (n,): bundled digits, or an .npz file's."""
     if path:
         arrays = np.load(path)
         x_train, x_test = (arrays[key].astype(np.float32) / 255 for key in ("x_train", "x_test"))
@@ -88,7 +88,8 @@ def main():
         scheduler.step()
         test_loss, accuracy = evaluate(model, test_loader, criterion)
         print(
-            f"epoch {epoch:2d}  last batch loss {loss.item():.6f}  test loss {test_loss:.6f}  accuracy {accuracy:.4f}",
+            f"epoch {epoch:2d}  last batch loss {loss.item():.6f}  "
+            f"test loss {test_loss:.6f}  accuracy {accuracy:.4f}",
             flush=True,
         )
 

@@ -28,7 +28,8 @@ def main() -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         sys.exit(
-            f"expected one of {', '.join(BROWSERS)} on the PATH, found none; on Debian: apt-get install chromium"
+            f"expected one of {', '.join(BROWSERS)} on the PATH, found none; "
+            "on Debian: apt-get install chromium"
         )
     page = (options.demo / options.page).resolve()
     if not page.exists():
