@@ -53,7 +53,10 @@ def _register_once() -> None:
 
 def _in_child() -> None:
     if _active is not None:
-        _active.forget()
+        try:
+            _active.forget()
+        except Exception as error:
+            _active.report_failure("forked child", error)
 
 
 def _at_exit() -> None:

@@ -67,6 +67,10 @@ class _Point:
     late: ArrivingScalars | None
 
 
+MOST_HELD = 3
+"""Passes from before training that are kept until it begins."""
+
+
 class EvaluationRecorder(Part):
     """Joins losses evaluated without gradients into passes, one point per pass."""
 
@@ -172,6 +176,7 @@ class EvaluationRecorder(Part):
             return
         if self.recorder.backward_calls == 0:
             self._held.append(evaluation)  # only training shows which loader is the training loader
+            del self._held[:-MOST_HELD]
         else:
             self._emit(evaluation)
 

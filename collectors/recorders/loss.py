@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .run_recorder import Recorder
 
 
+MOST_PENDING = 4096
+"""Losses that wait for a step of their optimizer."""
+
+
 class LossRecorder(Part):
     """Reads the loss when backward is called, before anything can change it."""
 
@@ -88,6 +92,7 @@ class LossRecorder(Part):
             self._receive(state, track, value)
         if not tracks:
             state.orphans.append(value)
+            del state.orphans[:-MOST_PENDING]
         state.loss_call = None
         recorder.spent_ns += perf_counter_ns() - began
         return tracks
@@ -99,6 +104,8 @@ class LossRecorder(Part):
             track.stale = 0.0 if track.zeroed else staleness(track)
         track.ran_backward_inside = bool(state.open_steps)
         track.pending.append(value)
+        if len(track.pending) > MOST_PENDING:  # an optimizer that is never stepped
+            del track.pending[: MOST_PENDING // 2]
         if state.batch_number != track.batch_number or not state.batch_number:
             track.batch_number = state.batch_number
             track.samples += self.recorder.loader.samples(state)

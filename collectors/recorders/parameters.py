@@ -29,6 +29,10 @@ class ParameterRecorder(Part):
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew with nothing under way, in a forked child."""
         self._tables: list[Table] = []
 
     def before_step(self, track: Track, optimizer: Optimizer) -> bool:

@@ -34,6 +34,7 @@ from .process_end import call_at_end_of_child
 from .scalars import write_rows
 from .sink import Sink
 from .state import ThreadState, Track
+from .statistics import ParameterStatistics
 
 NORM_BUDGET = 0.05
 """Share of a step that the global gradient norm may take before it is thinned, too."""
@@ -161,18 +162,24 @@ class Recorder:
     def track(self, state: ThreadState, optimizer: Optimizer) -> Track:
         """What is known about an optimizer in this thread."""
         track = state.tracks.get(id(optimizer))
-        if track is None or track.optimizer() is not optimizer:
-            self.register(optimizer)
-            options = self.options
-            track = Track(
-                weakref.ref(optimizer),
-                type(optimizer).__name__,
-                Governor(options.budget, options.every),
-                Governor(NORM_BUDGET),
-                first_parameter=next((id(p) for g in optimizer.param_groups for p in g["params"]), 0),
-            )
-            track.pending, state.orphans = state.orphans, []
-            state.tracks[id(optimizer)] = track
+        if track is not None and track.optimizer() is optimizer:
+            return track
+        if track is not None:
+            write_rows(
+                self.sink, track, wait=True
+            )  # of an optimizer that is gone and whose id was given again
+        self.register(optimizer)
+        layouts: dict[tuple[int, ...], ParameterStatistics] = {}
+        track = Track(
+            weakref.ref(optimizer, lambda gone: layouts.clear()),
+            type(optimizer).__name__,
+            Governor(self.options.budget, self.options.every),
+            Governor(NORM_BUDGET),
+            first_parameter=next((id(p) for g in optimizer.param_groups for p in g["params"]), 0),
+            layouts=layouts,
+        )
+        track.pending, state.orphans = state.orphans, []
+        state.tracks[id(optimizer)] = track
         return track
 
     def number(self, track: Track, optimizer: Optimizer) -> None:

@@ -502,3 +502,33 @@ def test_after_the_recording_torch_is_as_before(tmp_path):
     assert all(getattr(o, n) is b for (o, n), b in zip(places, before, strict=True))
     assert (len(module._global_optimizer_pre_hooks), len(module._global_optimizer_post_hooks)) == hooks
     assert "argmax" not in vars(torch.Tensor)
+
+
+def test_many_optimizers_one_after_the_other(tmp_path):
+    counts = []
+    with recording(tmp_path, flush_seconds=1e9) as recorder:
+        for _ in range(30):
+            net = mlp()
+            optimizer = torch.optim.SGD(net.parameters(), 0.1)
+            for x, y in batches(2):
+                optimizer.zero_grad()
+                F.cross_entropy(net(x), y).backward()
+                optimizer.step()
+            del net, optimizer
+            tracks = [track for state in recorder.states() for track in state.tracks.values()]
+            counts.append(sum(len(track.layouts) for track in tracks))
+    run = read(tmp_path)
+    assert max(counts) == 0
+    assert [len(values(run, f"optimizer{n}/loss/train")) for n in range(1, 30)] == [2] * 29
+
+
+def test_losses_that_lead_to_no_step_do_not_pile_up(tmp_path):
+    p = nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([p], 0.1)
+    with recording(tmp_path) as recorder:
+        for _ in range(10_000):
+            p.sum().backward()
+        (track,) = recorder.state().tracks.values()
+        assert len(track.pending) <= 4096
+        optimizer.step()
+    assert read(tmp_path).n_steps == 1
