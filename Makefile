@@ -26,7 +26,7 @@ demo: setup ## train the digits example twice, wrapped and unmodified; write HTM
 	$(BIN)/python scripts/demo.py --out $(DEMO)
 
 test: setup ## run all tests
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -q
 
 lint: setup ## ruff
 	$(BIN)/ruff check .
