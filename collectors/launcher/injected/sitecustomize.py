@@ -40,9 +40,8 @@ def _say(sentence: str) -> None:
 def _start_recorder() -> None:
     launcher = os.environ.get("TRAINDOCTOR_HANDOVER", "")
     try:
-        from traindoctor.collectors.recorder import install_from_environment
-
         from traindoctor.collectors.launcher import exit_state, handover
+        from traindoctor.collectors.recorder import install_from_environment
     except Exception as error:
         _say(f"{sys.executable} cannot import traindoctor ({error!r}); install it for this Python")
         return
