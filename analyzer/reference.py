@@ -103,15 +103,12 @@ def training_curve(run: Run, least: int = MIN_POINTS) -> Curve:
     Raises:
         NotAssessable: fewer than `least` finite values, or the loss is no progress signal.
     """
-    require_progress_signal(run)
-    series = run.get(LOSS_TRAIN)
-    finite = series.finite() if series is not None else None
-    n = 0 if finite is None else len(finite)
-    if finite is None or n < least:
+    found = _finite_losses(run, LOSS_TRAIN)
+    n = len(found)
+    if n < max(least, 1):
         raise NotAssessable(f"only {n} finite training losses; {least} are the least that show a trend")
-    values = np.clip(finite.values, -LARGEST, LARGEST)
-    medians = block_medians(values, N_BLOCKS)
-    return Curve(finite.steps, values, block_edges(n, N_BLOCKS), medians, noise_sd(values))
+    medians = block_medians(found.values, N_BLOCKS)
+    return Curve(found.steps, found.values, block_edges(n, N_BLOCKS), medians, noise_sd(found.values))
 
 
 @memoised
@@ -121,12 +118,22 @@ def validation_curve(run: Run, least: int = MIN_EVALUATIONS) -> Series:
     Raises:
         NotAssessable: fewer than `least` finite values, or the loss is no progress signal.
     """
+    found = _finite_losses(run, LOSS_VALIDATION)
+    if len(found) < max(least, 1):
+        raise NotAssessable(
+            f"only {len(found)} evaluations with a finite validation loss; {least} are needed"
+        )
+    return found
+
+
+def _finite_losses(run: Run, name: str) -> Series:
+    """The finite values of a loss, capped at `LARGEST`; empty when it was not recorded.
+
+    Raises:
+        NotAssessable: the loss is no progress signal.
+    """
     require_progress_signal(run)
-    series = run.get(LOSS_VALIDATION)
-    finite = series.finite() if series is not None else None
-    n = 0 if finite is None else len(finite)
-    if finite is None or n < least:
-        raise NotAssessable(f"only {n} evaluations with a finite validation loss; {least} are needed")
+    finite = run.series.get(name, Series(np.empty(0, np.int64), np.empty(0))).finite()
     return Series(finite.steps, np.clip(finite.values, -LARGEST, LARGEST))
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from traindoctor.runlog import SUFFIX, Kind, LogWriter, encode_predictions, encode_rows
 
 from ..environment import describe_environment, describe_process
-from ..run_folder import log_name
+from ..run_names import log_name
 
 SYNC_SECONDS = 5.0
 """A power cut loses at most about this much; a killed process loses nothing that was flushed."""
@@ -36,7 +36,6 @@ class Sink:
         self.facts = facts
         self.flush_ns = int(flush_seconds * 1e9)
         self.last_flush_ns = 0
-        self.opened_ns = 0
         self._writer: LogWriter | None = None
         self._lock = threading.Lock()
         self._meta: dict[str, Any] = {}
@@ -48,16 +47,6 @@ class Sink:
     def is_open(self) -> bool:
         """Whether the log exists."""
         return self._writer is not None
-
-    @property
-    def dropped(self) -> int:
-        """Frames that a full or failing disk did not take."""
-        return self._writer.dropped if self._writer else 0
-
-    @property
-    def last_error(self) -> str:
-        """Why frames were dropped; "" if none were."""
-        return self._writer.last_error if self._writer else ""
 
     def open(self) -> None:
         """Create the log and write its header and first facts.
@@ -72,7 +61,7 @@ class Sink:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self._free_path(log_name(process))
             self._writer = LogWriter(path, {"run_id": self.run_id, **process})
-            self.opened_ns = self.last_flush_ns = self._synced_ns = time.perf_counter_ns()
+            self.last_flush_ns = self._synced_ns = time.perf_counter_ns()
             self._writer.append_json(Kind.META, {**self.facts, "environment": describe_environment()})
             self._writer.flush()
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,7 +25,7 @@ def dataset(name: str) -> str:
     return str(path)
 
 
-def edited(folder: Path, example: str, **_: Any) -> Path:
+def edited(folder: Path, example: str) -> Path:
     """A copy of an example in `folder`."""
     target = folder / f"{example}.py"
     target.write_text((EXAMPLES / f"{example}.py").read_text())
