@@ -154,6 +154,25 @@ class OptimizerInfo:
 
 
 @dataclass(frozen=True)
+class SeriesInfo:
+    """What is known about one series apart from its numbers; imported logs declare it.
+
+    Attributes:
+        source_name: the source's own name, "" when it is ours.
+        split: `train`, `validation`, `test`, or "" when it belongs to none.
+        better: `lower`, `higher`, or "" when the direction is unknown or there is none.
+        unit: unit, "" for that of `traindoctor.names`.
+        note: what a reader must know: summed over the set, before clipping, divided by 100.
+    """
+
+    source_name: str = ""
+    split: str = ""
+    better: str = ""
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """What a run is, apart from its numbers.
 
@@ -175,6 +194,7 @@ class RunInfo:
         environment: versions, device, host facts.
         config: what the run was started with: redacted command line, git commit, working folder name.
         diagnostics: sentences about what was skipped, guessed, thinned or damaged.
+        series: series name -> what is known about it; holds the series of imported logs.
     """
 
     status: RunStatus = "unknown"
@@ -193,6 +213,7 @@ class RunInfo:
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     diagnostics: tuple[str, ...] = ()
+    series: Mapping[str, SeriesInfo] = field(default_factory=dict[str, SeriesInfo])
 
 
 def _frozen_series(series: Mapping[str, Series]) -> Mapping[str, Series]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from traindoctor.run import OptimizerInfo, ParameterInfo
+from traindoctor.run import OptimizerInfo, ParameterInfo, SeriesInfo
 
 MAX_JSON = 1 << 24
 MAX_TEXT = 10_000
@@ -145,6 +145,13 @@ def _optimizer(value: Any) -> OptimizerInfo:
     return OptimizerInfo(text(given.get("name", "")), groups, text(given.get("scheduler", "")))
 
 
+def _series_info(value: Any) -> SeriesInfo:
+    given = _mapping(value)
+    return SeriesInfo(
+        *(text(given.get(key, "")) for key in ("source_name", "split", "better", "unit", "note"))
+    )
+
+
 def _wrong(expected: type, value: Any) -> WrongTypeError:
     found = "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
     return WrongTypeError(f"expected {_NAMES[expected]}, found {found}")
@@ -163,4 +170,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "optimizers": lambda value: tuple(_optimizer(item) for item in _items(value)),
     "environment": _mapping,
     "config": _mapping,
+    "series": lambda value: {text(name): _series_info(info) for name, info in _mapping(value).items()},
 }

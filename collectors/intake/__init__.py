@@ -1,0 +1,1 @@
+"""Taking in logs of other tools: untrusted input to named series, and those to runs."""
