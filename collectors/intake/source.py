@@ -14,7 +14,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from traindoctor.errors import MissingDependencyError, RunNotFoundError, UnreadableLogError
 
@@ -95,7 +95,7 @@ class Source:
     def head_text(self) -> str:
         """The head as text, without a last line that the cut may have torn (unless it is the only one)."""
         text = _decoder(self.head()).decode(self.head(), final=len(self.head()) < HEAD)
-        whole, _, torn = text.rpartition("\n")
+        whole = text.rpartition("\n")[0]
         return _ANSI.sub("", text if not whole or len(self.head()) < HEAD else whole).replace("\r\n", "\n")
 
     def open(self) -> IO[bytes]:
@@ -122,6 +122,17 @@ class Source:
                     yield from _parts(number, rest[:MAX_LINE])
                     rest = ""
             yield from _parts(number, rest + decoder.decode(b"", final=True))
+
+    def is_cut(self) -> bool:
+        """Whether the data broke off or the last line has no line end: its last value may be incomplete.
+
+        Only known once the file has been read to its end; of a compressed file only the stream is judged.
+        """
+        if self.damage or self._is_compressed():
+            return bool(self.damage)
+        with self._raw() as file:
+            file.seek(max(0, self.size - 2))
+            return not any(end in file.read() for end in (b"\n", b"\r"))
 
     def text(self, most: int = MAX_JSON) -> str:
         """The whole file as text.
@@ -153,6 +164,9 @@ class Source:
         except (RunNotFoundError, UnreadableLogError):
             return None
 
+    def _is_compressed(self) -> bool:
+        return any(self._magic.startswith(magic) for magic in _MAGICS)
+
     def _raw(self) -> IO[bytes]:
         try:
             # Non-blocking, so that a FIFO put in the file's place cannot hang the reader.
@@ -167,6 +181,7 @@ class Source:
 
 
 COMPRESSION_SUFFIXES = (".gz", ".zst", ".bz2", ".xz")
+_MAGICS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 
 
 class _Bounded(io.RawIOBase):
@@ -226,12 +241,12 @@ def parse_json(text: str, where: str) -> Any:
 
 def _decompressed(raw: IO[bytes], magic: bytes, name: str) -> IO[bytes]:
     if magic.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=raw)
-    if magic.startswith(b"BZh"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+    if magic.startswith(_MAGICS[1]):
         return bz2.BZ2File(raw)
-    if magic.startswith(b"\xfd7zXZ\x00"):
+    if magic.startswith(_MAGICS[2]):
         return lzma.LZMAFile(raw)
-    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+    if magic.startswith(_MAGICS[3]):
         try:
             import zstandard
         except ImportError:
