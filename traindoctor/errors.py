@@ -27,6 +27,12 @@ class RunNotFoundError(UsageError):
     slug = "run-not-found"
 
 
+class SeveralRunsError(UsageError):
+    """A log holds several runs and none was chosen."""
+
+    slug = "several-runs"
+
+
 class UnreadableLogError(TraindoctorError):
     """A file is not a run log, or nothing in it could be read."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
-from traindoctor.run import OptimizerInfo, ParameterInfo, SeriesInfo
+from traindoctor.run import OptimizerInfo, ParameterInfo, RunStatus, SeriesInfo
 
 MAX_JSON = 1 << 24
 MAX_TEXT = 10_000
@@ -157,7 +157,16 @@ def _wrong(expected: type, value: Any) -> WrongTypeError:
     return WrongTypeError(f"expected {_NAMES[expected]}, found {found}")
 
 
+def _status(value: Any) -> str:
+    said = text(value)
+    if said not in get_args(RunStatus):
+        raise WrongTypeError(f"expected one of {', '.join(get_args(RunStatus))}")
+    return said
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
+    "source": text,
+    "status": _status,
     "x_unit": text,
     "seconds": number,
     "epochs": number,

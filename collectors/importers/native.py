@@ -127,7 +127,8 @@ def _run(path: Path, attempts: Sequence[Sequence[ProcessLog]], notes: list[str])
     name = newest.meta.get("name") or newest.header.get("name")
     sentences = [*newest.meta["diagnostics"], *rank_notes(attempts[-1]), *joins, *notes, *fact_notes]
     events = sorted((event for log in merged for event in log.events), key=lambda event: event.step)
-    info = RunInfo(status=status, source="traindoctor", path=str(path), diagnostics=tuple(sentences), **facts)
+    facts = {"status": status, "source": "traindoctor", **facts}
+    info = RunInfo(path=str(path), diagnostics=tuple(sentences), **facts)
     if np.isnan(info.seconds) and STEP_TIME in series:
         info = dataclasses.replace(info, seconds=float(series[STEP_TIME].finite().values.sum()))
     predictions = next((log.predictions for log in reversed(merged) if log.predictions), None)

@@ -32,6 +32,7 @@ class Meaning:
         scale: factor that the recorded values are multiplied with.
         note: what a reader must know: summed over the set, before clipping, which base.
         rank: of two series with the same meaning the one with the smaller rank gets the name.
+        tells_split: False when the split was assumed, because the source's name tells none.
     """
 
     name: str = ""
@@ -41,6 +42,7 @@ class Meaning:
     scale: float = 1.0
     note: str = ""
     rank: int = 0
+    tells_split: bool = True
 
 
 @dataclass(eq=False)
@@ -179,7 +181,10 @@ class Logbook:
         """The diagnostics with count and first place."""
         out: list[str] = []
         for sentence, (count, place) in self.notes.items():
-            parts = [f"{count} times" if count > 1 else "", f"first at {place}" if count > 1 else f"at {place}"]
+            parts = [
+                f"{count} times" if count > 1 else "",
+                f"first at {place}" if count > 1 else f"at {place}",
+            ]
             where = ", ".join(part for part in (parts if place else parts[:1]) if part)
             out.append(f"{sentence} ({where})" if where else sentence)
         return out
