@@ -6,7 +6,7 @@ needs none of torch, pandas, matplotlib, scikit-learn or WeasyPrint. Only this m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .run import Run as Run
     from .run import RunInfo as RunInfo
     from .run import Series as Series
+    from .run import SeriesInfo as SeriesInfo
 
 __version__ = "0.1.0"
 
@@ -38,24 +39,39 @@ _HOME = {
     **dict.fromkeys(
         ("Diagnosis", "Finding", "Prescription", "Remedy", "Schedule", "Severity", "Skipped"), ".finding"
     ),
-    **dict.fromkeys(("Predictions", "Run", "RunInfo", "Series"), ".run"),
+    **dict.fromkeys(("Predictions", "Run", "RunInfo", "Series", "SeriesInfo"), ".run"),
 }
-_OWN = ("load", "diagnose", "render", "explain", "detectors")
+_OWN = ("load", "load_runs", "diagnose", "render", "explain", "detectors")
 
 
-def load(path: str | Path) -> Run:
-    """Read a recorded run.
+def load(
+    path: str | Path, run: int | None = None, *, importer: str = "", columns: Mapping[str, str] | None = None
+) -> Run:
+    """Read one run: a recorded one, or one from a log of another tool.
 
     Args:
-        path: a run folder, or one log file in it.
+        path: a run folder or log of ours; a log, folder, glob or address of another tool's; `-` for
+            standard input.
+        run: which one, 1-based as `load_runs` lists them, where the log holds several.
+        importer: slug of the format (`traindoctor import --formats`); found by content when empty.
+        columns: for a table, our short name (`loss`, `val_loss`, `step`, `lr`, …) -> its column.
 
     Raises:
-        UnreadableLogError: nothing in it is a run log, or no frame is intact.
+        UnreadableLogError: nothing in it is a training log, or no part of it is intact.
         RunNotFoundError: there is nothing at `path`.
+        SeveralRunsError: it holds several runs and `run` is None.
+        UsageError: no such run, format or column.
     """
-    from .collectors.importers.native import read_run
+    from .collectors.importers.discovery import load_run
 
-    return read_run(Path(path))
+    return load_run(path, run, importer=importer, columns=columns)
+
+
+def load_runs(path: str | Path, *, importer: str = "", columns: Mapping[str, str] | None = None) -> list[Run]:
+    """Read every run at a place, in natural order of the files, then in file order; see `load`."""
+    from .collectors.importers.discovery import load_runs as every_run
+
+    return every_run(path, importer=importer, columns=columns).runs
 
 
 def diagnose(run: Run, *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> Diagnosis:

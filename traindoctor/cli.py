@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from .cli_options import RUN_HELP, log_options, percent, runs_option
+from .console import plain, print_runs, print_series, print_table, progress, reading_progress
 from .errors import MissingDependencyError, NothingRecordedError, TraindoctorError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FORMATS = ("html", "pdf", "md", "json")
-RUN_HELP = "RUN is a path, an id, the beginning of an id, or nothing for the newest finished run."
 
 
 class Group(click.Group):
@@ -42,30 +42,6 @@ def cli() -> None:
     traindoctor run -- train.py --epochs 3     record an unmodified script
     traindoctor report --format html --open    read what it says about the newest run
     """
-
-
-def percent(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """`2%` or `0.02` as a fraction."""
-    del ctx, parameter
-    if value is None:
-        return None
-    try:
-        return float(value[:-1]) / 100 if value.endswith("%") else float(value)
-    except ValueError:
-        raise click.BadParameter(f"expected a share such as 2% or 0.02, found {value!r}") from None
-
-
-def runs_option(function: Callable[..., T]) -> Callable[..., T]:
-    """The option that says where the runs are."""
-    option = click.option(
-        "--runs",
-        type=click.Path(path_type=Path),
-        envvar="TRAINDOCTOR_OUT",
-        default=Path("traindoctor-runs"),
-        show_default=True,
-        help="Folder that holds the runs.",
-    )
-    return option(function)
 
 
 @cli.command(context_settings={"allow_interspersed_args": False})
@@ -127,6 +103,7 @@ def run(
     "--select", multiple=True, metavar="CODE", help="Run only this check (code or name); repeatable."
 )
 @click.option("--ignore", multiple=True, metavar="CODE", help="Leave this check out; repeatable.")
+@log_options
 @runs_option
 def report(
     reference: str | None,
@@ -135,6 +112,9 @@ def report(
     open_it: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    number: int | None,
+    importer: str,
+    columns: dict[str, str],
     runs: Path,
 ) -> None:
     """Diagnose a run and write a report."""
@@ -145,7 +125,7 @@ def report(
         raise UsageError(f"--format: expected {', '.join(FORMATS)}, found {unknown[0]!r}")
     if output and len(wanted) > 1:
         raise UsageError(f"-o names one file, found {len(wanted)} formats; leave -o out to write them all")
-    found = load_run(reference, runs)
+    found = load_run(reference, runs, number, importer, columns)
     with progress("diagnosing"):
         diagnosis = diagnose(found, select=select, ignore=ignore)
     failed: list[TraindoctorError] = []
@@ -168,13 +148,70 @@ def write_report(diagnosis: Diagnosis, name: str, output: str | None, open_it: b
         if output == "-":
             render(diagnosis, sys.stdout.buffer, name)
             return
-        folder = Path(diagnosis.run.info.path or ".")
-        default = (folder if folder.is_dir() else folder.parent) / f"report.{name}"
-        path = Path(output) if output else default
+        path = Path(output) if output else default_path(diagnosis.run, name)
         render(diagnosis, path, name)
     click.echo(path)
     if open_it:
         click.launch(str(path))
+
+
+def default_path(run: Run, name: str) -> Path:
+    """In the folder of a recorded run; in the current folder for logs of other tools."""
+    if run.info.source != "traindoctor":
+        return Path(f"report-{run.id}.{name}")
+    folder = Path(run.info.path or ".")
+    return (folder if folder.is_dir() else folder.parent) / f"report.{name}"
+
+
+@cli.command("import")
+@click.argument("reference", metavar="PATH", required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write the runs as run logs of ours below this folder.",
+)
+@click.option("--formats", is_flag=True, help="List the formats that can be read.")
+@log_options
+def import_command(
+    reference: str | None,
+    output: Path | None,
+    formats: bool,
+    number: int | None,
+    importer: str,
+    columns: dict[str, str],
+) -> None:
+    """Show what a log of another tool holds: format, runs, series, gaps; or write it as a run log of ours.
+
+    \b
+    traindoctor import logs/                          everything below a folder
+    traindoctor import train.log --run 2              the second run in the file
+    traindoctor import table.csv --map loss=ce,step=it
+    traindoctor import lightning_logs -o traindoctor-runs
+    """
+    from .collectors.importers.catalog import all_importers
+    from .collectors.importers.discovery import load_runs
+    from .collectors.importers.rewriting import write_run
+
+    if formats:
+        print_table(("format", "what it is"), [(i.slug, i.name) for i in all_importers()[0]])
+        return
+    if reference is None:
+        raise UsageError("expected a PATH: a file, a folder, a glob, an address, or - for standard input")
+    with reading_progress() as told:
+        found = load_runs(reference, importer=importer, columns=columns, progress=told)
+    if number is not None and number > len(found.runs):
+        raise UsageError(f"expected a run from 1 to {len(found.runs)} in {reference}, found {number}")
+    chosen = list(enumerate(found.runs, 1))[slice(None) if number is None else slice(number - 1, number)]
+    print_runs(chosen)
+    for sentence in found.refused:
+        click.echo(f"not read: {plain(sentence)}")
+    if found.n_other:
+        click.echo(f"{found.n_other} files are no training logs")
+    if output is not None:
+        for _, run in chosen:
+            click.echo(write_run(run, output))
 
 
 @cli.command("list")
@@ -195,12 +232,15 @@ def list_command(runs: Path) -> None:
 
 @cli.command(epilog=RUN_HELP)
 @click.argument("reference", metavar="[RUN]", required=False)
+@log_options
 @runs_option
-def show(reference: str | None, runs: Path) -> None:
+def show(
+    reference: str | None, number: int | None, importer: str, columns: dict[str, str], runs: Path
+) -> None:
     """Show what was recorded: settings, series, parameters, gaps."""
     from .names import unit_of
 
-    found = load_run(reference, runs)
+    found = load_run(reference, runs, number, importer, columns)
     info = found.info
     click.echo(f"{plain(found.id)}  {plain(found.name)}\nstatus  {info.status}\nsource  {plain(info.source)}")
     click.echo(f"length  {found.n_steps} optimizer steps, {info.epochs:g} epochs, {info.seconds:.1f} s")
@@ -212,20 +252,7 @@ def show(reference: str | None, runs: Path) -> None:
             f"{plain(optimizer.scheduler)}"
         )
     click.echo("")
-    rows = [
-        (
-            name,
-            f"{len(s)}",
-            f"{s.steps[0]}",
-            f"{s.steps[-1]}",
-            f"{s.values[0]:.6g}",
-            f"{s.values[-1]:.6g}",
-            unit_of(name),
-        )
-        for name, s in found.series.items()
-        if len(s)
-    ]
-    print_table(("series", "points", "first step", "last step", "first value", "last value", "unit"), rows)
+    print_series(found)
     if found.parameters:
         click.echo("")
         quantities = [
@@ -250,13 +277,24 @@ def show(reference: str | None, runs: Path) -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE"
 )
+@log_options
 @runs_option
-def export(reference: str | None, kind: str | None, output: Path, runs: Path) -> None:
+def export(
+    reference: str | None,
+    kind: str | None,
+    output: Path,
+    number: int | None,
+    importer: str,
+    columns: dict[str, str],
+    runs: Path,
+) -> None:
     """Write every recorded number as CSV or Parquet: one row per series and step."""
     from . import export_run
 
     with progress("exporting"):
-        export_run(load_run(reference, runs), output, kind or output.suffix.lstrip("."))
+        export_run(
+            load_run(reference, runs, number, importer, columns), output, kind or output.suffix.lstrip(".")
+        )
     click.echo(output)
 
 
@@ -278,41 +316,20 @@ def explain(code: str | None) -> None:
         click.echo(f"{detector.code}  {detector.name:22}  {summary}")
 
 
-def load_run(reference: str | None, runs: Path) -> Run:
+def load_run(
+    reference: str | None, runs: Path, number: int | None, importer: str, columns: dict[str, str]
+) -> Run:
     """The run a user means; says on standard error which one was chosen when none was named."""
-    from . import load
+    from .collectors.importers.discovery import is_elsewhere
+    from .collectors.importers.discovery import load_run as load_one
     from .collectors.run_folder import find_run
 
-    path = find_run(reference, runs)
+    elsewhere = reference is not None and is_elsewhere(reference)
+    place = reference if reference is not None and elsewhere else find_run(reference, runs)
     if reference is None:
-        click.echo(f"traindoctor: using the newest run, {path}", err=True)
-    with progress("reading"):
-        return load(path)
-
-
-@contextmanager
-def progress(what: str) -> Generator[None]:
-    """A spinner on a terminal, silence elsewhere."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(what):
-        yield
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns of plain text: names from a log never reach a markup parser."""
-    cells = [header, *(tuple(plain(cell) for cell in row) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    for row in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def plain(text: str) -> str:
-    """`text` without control characters, so that a name in a log cannot steer the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        click.echo(f"traindoctor: using the newest run, {place}", err=True)
+    with reading_progress() as told:
+        return load_one(place, number, importer=importer, columns=columns, progress=told)
 
 
 def contained(function: Callable[P, T]) -> Callable[P, T]:

@@ -33,7 +33,7 @@ def unknown_content(source: Source) -> str:
         )
     first = next((line.strip() for line in source.head_text().split("\n") if line.strip()), "")
     return (
-        f"expected a training log, found text in {source.name} in which no row names a loss or a metric beside "
-        f"a number (it begins with {first[:60]!r}); `traindoctor import --formats` lists what can be read, and "
-        "a table can be read with --map loss=COLUMN,step=COLUMN"
+        f"expected a training log, found text in {source.name} in which no row names a loss or a metric "
+        f"beside a number (it begins with {first[:60]!r}); `traindoctor import --formats` lists what can be "
+        "read, and a table can be read with --map loss=COLUMN,step=COLUMN"
     )

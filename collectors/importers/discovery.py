@@ -67,6 +67,13 @@ class Reading:
     progress: Progress | None = None
 
 
+def is_elsewhere(reference: str) -> bool:
+    """Whether a reference is standard input, an address or a glob: none of them can be the id of a run."""
+    return (
+        reference == "-" or "://" in reference or (glob.has_magic(reference) and not Path(reference).exists())
+    )
+
+
 def load_runs(
     reference: str | Path,
     *,
@@ -77,7 +84,7 @@ def load_runs(
     """Every run at a place.
 
     Args:
-        reference: a file, a folder, a glob, an address that fsspec knows (`s3://…`), or `-` for standard input.
+        reference: a file, a folder, a glob, an address that fsspec knows (`s3://…`), or `-`: standard input.
         importer: slug of the importer to use; found by content when empty.
         columns: our short name (`loss`, `val_loss`, `step`, `lr`, …) -> column of a table.
         progress: told about the bytes read.

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
-from traindoctor.errors import MissingDependencyError, RunNotFoundError, UnreadableLogError
+import zstandard
+
+from traindoctor.errors import RunNotFoundError, UnreadableLogError
 
 HEAD = 1 << 16
 MAX_LINE = 1 << 24
@@ -32,7 +34,7 @@ RATIO_FREE = 1 << 27
 _CHUNK = 1 << 20
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _LFS = b"version https://git-lfs.github.com/spec/"
-_DECODE_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError)
+_DECODE_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
 class Source:
@@ -101,7 +103,7 @@ class Source:
     def open(self) -> IO[bytes]:
         """The bytes from the beginning, decompressed. A stream that breaks ends there; see `damage`."""
         raw = self._raw()
-        return io.BufferedReader(_Bounded(self, raw, _decompressed(raw, self._magic, self.name)), _CHUNK)
+        return io.BufferedReader(_Bounded(self, raw, _decompressed(raw, self._magic)), _CHUNK)
 
     def lines(self) -> Iterator[tuple[int, str]]:
         r"""Line number (1-based, counting `\n`) and text of every line.
@@ -198,9 +200,7 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             data = self._stream.read(len(buffer))
-        except Exception as error:
-            if not isinstance(error, _DECODE_ERRORS) and type(error).__name__ != "ZstdError":
-                raise
+        except _DECODE_ERRORS as error:
             self._source._damaged(  # pyright: ignore[reportPrivateUsage]
                 f"the data break off after {self._read} bytes: {_reason(error)}"
             )
@@ -239,7 +239,7 @@ def parse_json(text: str, where: str) -> Any:
         raise UnreadableLogError(f"the JSON in {where} cannot be read: {_reason(error)}") from None
 
 
-def _decompressed(raw: IO[bytes], magic: bytes, name: str) -> IO[bytes]:
+def _decompressed(raw: IO[bytes], magic: bytes) -> IO[bytes]:
     if magic.startswith(b"\x1f\x8b"):
         return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
     if magic.startswith(_MAGICS[1]):
@@ -247,12 +247,6 @@ def _decompressed(raw: IO[bytes], magic: bytes, name: str) -> IO[bytes]:
     if magic.startswith(_MAGICS[2]):
         return lzma.LZMAFile(raw)
     if magic.startswith(_MAGICS[3]):
-        try:
-            import zstandard
-        except ImportError:
-            raise MissingDependencyError(
-                f"{name} is compressed with zstd; install the reader with: pip install zstandard"
-            ) from None
         return zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(raw, read_across_frames=True)
     return raw
 
