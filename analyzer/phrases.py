@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from traindoctor import x_axis
 from traindoctor.run import Run
 
-SINGULAR = {"optimizer steps": "step", "steps": "step", "epochs": "epoch", "iterations": "iteration"}
+NATIVE = "traindoctor"
+
+
+def is_native(run: Run) -> bool:
+    """Whether traindoctor's own recorder made the log; other logs hold less and cannot be asked for more."""
+    return run.info.source in (NATIVE, "")
 
 
 def place(run: Run, x: int) -> str:
     """A point on the run's x axis in words, e.g. `step 1200`, `epoch 12`."""
-    unit = run.info.x_unit
-    return f"{SINGULAR[unit]} {x}" if unit in SINGULAR else f"x = {x} {unit}"
+    return x_axis.place(run.info.x_unit, str(x))
 
 
 def x_unit(run: Run) -> str:
-    """Unit of the run's x axis, for evidence: `steps` for optimizer steps."""
-    return "steps" if run.info.x_unit == "optimizer steps" else run.info.x_unit
+    """Unit of the run's x axis, for sentences and evidence: `steps` for optimizer steps."""
+    return x_axis.nouns(run.info.x_unit)[1]
 
 
 def measured(figures: Mapping[str, tuple[float, str]]) -> tuple[dict[str, float], dict[str, str]]:

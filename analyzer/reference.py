@@ -11,11 +11,16 @@ from traindoctor.detector import NotAssessable
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Floats, Ints, Run, Series
 
+from .measures import Measure, held_out
 from .memo import memoised
+from .phrases import is_native
 from .signal import block_edges, block_medians, noise_sd
 
 MIN_POINTS = 20
-"""Fewer finite training losses than this say nothing about a trend."""
+"""Fewer finite training losses than this say nothing about the trend of single steps."""
+
+FEW_POINTS = 6
+"""Fewer points than this say nothing about the trend of a curve whose points stand for many steps each."""
 
 MIN_EVALUATIONS = 6
 """Fewer evaluations than this cannot show a best moment and a tail."""
@@ -30,11 +35,13 @@ class Curve:
     """A training loss and its block medians.
 
     Attributes:
-        steps: shape (n,), optimizer steps.
+        steps: shape (n,), the run's x.
         values: shape (n,), finite losses.
         edges: shape (n_blocks + 1,), index bounds of the blocks in `values`.
         medians: shape (n_blocks,), median loss per block.
         noise: standard deviation of the point-to-point noise, loss units.
+        label: what it is, e.g. `training loss`.
+        measure: the held-out measure that stands in for a training loss; None for a training loss.
     """
 
     steps: Ints
@@ -42,6 +49,22 @@ class Curve:
     edges: Ints
     medians: Floats
     noise: float
+    label: str = "training loss"
+    measure: Measure | None = None
+
+    @property
+    def unit(self) -> str:
+        """Unit of the recorded values."""
+        return "loss units" if self.measure is None else self.measure.unit
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is a loss, and no metric turned round."""
+        return self.measure is None or self.measure.is_loss
+
+    def recorded(self, value: float) -> float:
+        """A value of the curve as the log has it: metrics are turned so that smaller is better."""
+        return value if self.measure is None else self.measure.recorded(value)
 
     def first_step(self, block: int) -> int:
         """Step of the first point of a block."""
@@ -97,18 +120,60 @@ def require_progress_signal(run: Run) -> None:
 
 
 @memoised
-def training_curve(run: Run, least: int = MIN_POINTS) -> Curve:
+def training_curve(run: Run, least: int = 0) -> Curve:
     """The finite training losses and their 20 block medians (as many as points where there are fewer).
 
     Raises:
-        NotAssessable: fewer than `least` finite values, or the loss is no progress signal.
+        NotAssessable: fewer than `least` finite values (see `least_training_points` when it is 0), or the
+            loss is no progress signal.
     """
     found = _finite_losses(run, LOSS_TRAIN)
-    n = len(found)
+    n, least = len(found), least or least_training_points(found, run)
     if n < max(least, 1):
         raise NotAssessable(f"only {n} finite training losses; {least} are the least that show a trend")
-    medians = block_medians(found.values, N_BLOCKS)
-    return Curve(found.steps, found.values, block_edges(n, N_BLOCKS), medians, noise_sd(found.values))
+    return _curve(found)
+
+
+def _curve(series: Series, measure: Measure | None = None) -> Curve:
+    medians = block_medians(series.values, N_BLOCKS)
+    label = "training loss" if measure is None else measure.label
+    edges = block_edges(len(series), N_BLOCKS)
+    return Curve(series.steps, series.values, edges, medians, noise_sd(series.values), label, measure)
+
+
+@memoised
+def main_curve(run: Run, least: int = FEW_POINTS) -> Curve:
+    """The curve that tells how training went: the training loss, else a held-out loss, else a metric.
+
+    A training loss of single steps must have `MIN_POINTS` values, other curves `least`.
+
+    Raises:
+        NotAssessable: none has enough points, or the loss is no progress signal.
+    """
+    train = _finite_losses(run, LOSS_TRAIN)
+    if len(train) >= max(least, least_training_points(train, run)):
+        return _curve(train)
+    found = held_out(run, least)
+    if found:
+        first = found[0]
+        values = np.clip(first.series.values, -LARGEST, LARGEST)
+        return _curve(Series(first.series.steps, values), first)
+    if len(train):
+        raise NotAssessable(
+            f"only {len(train)} finite training losses; {least_training_points(train, run)} are the least "
+            "that show a trend"
+        )
+    raise NotAssessable(
+        f"no training loss, validation loss or metric with a known direction has {least} finite values"
+    )
+
+
+def least_training_points(losses: Series, run: Run) -> int:
+    """How many training losses show a trend: more where each belongs to one step and to no other."""
+    steps = losses.steps
+    spacing = float(np.median(np.diff(steps))) if len(losses) > 1 else 1.0
+    is_single = run.info.x_unit == "optimizer steps" and spacing <= 1.0
+    return MIN_POINTS if is_single or is_native(run) else FEW_POINTS
 
 
 @memoised
@@ -138,20 +203,22 @@ def _finite_losses(run: Run, name: str) -> Series:
 
 
 @memoised
-def levels(run: Run, least: int = MIN_POINTS) -> Levels:
-    """The reference levels of the training loss.
+def levels(run: Run, least: int = 0) -> Levels:
+    """The reference levels of the run's main curve, or of a training loss of at least `least` points.
 
     B0 comes from the training labels where the recorder saw them (`run.info.baseline`), else from the number
     of classes (ln C, exact for balanced classes); otherwise the loss before training stands in and
     `baseline_known` is False.
 
     Raises:
-        NotAssessable: see `training_curve`.
+        NotAssessable: see `main_curve`.
     """
-    curve = training_curve(run, least)
+    curve = training_curve(run, least) if least else main_curve(run)
     initial = float(np.median(curve.values[:3]))
     best = float(curve.medians.min())
-    baseline, source, known = _baseline(run, initial)
+    baseline, source, known = initial, f"the first values of the {curve.label}", False
+    if curve.is_loss:
+        baseline, source, known = _baseline(run, initial)
     progress = max(baseline - best, 0.25 * abs(baseline))
     if progress <= 0.0:  # a loss that starts at exactly 0
         progress = max(float(np.ptp(curve.medians)), float(np.finfo(np.float64).tiny))
@@ -159,10 +226,15 @@ def levels(run: Run, least: int = MIN_POINTS) -> Levels:
 
 
 def validation_baseline(level: Levels, evaluations: Series) -> float:
-    """B0 as a yardstick for the validation loss: at least its first values where B0 is unknown."""
+    """B0 as a yardstick for the validation loss.
+
+    Where B0 is unknown, the larger of the first validation and training losses: the first evaluation often
+    comes late. A training loss that is ten times larger is counted in other units (summed over the batch).
+    """
     if level.baseline_known:
         return level.baseline
-    return max(level.baseline, float(np.median(evaluations.values[:3])))
+    own = float(np.median(evaluations.values[:3]))
+    return max(level.baseline, own) if level.baseline <= 10.0 * abs(own) else own
 
 
 def _baseline(run: Run, initial: float) -> tuple[float, str, bool]:

@@ -1,4 +1,4 @@
-"""The trend of the training loss at the end of a run, with its uncertainty."""
+"""The trend of the loss at the end of a run, with its uncertainty."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 from traindoctor.run import Floats, Run
 
 from .memo import memoised
-from .reference import training_curve
+from .reference import main_curve
 from .signal import Slope, block_means, effective_sample_size, mann_kendall_z, theil_sen_slope
 
 LEAST_POINTS = 30
+FEW = 8  # of fewer points not even a steady fall is significant at the 1 % level
 SIGNIFICANT = -2.33
 """Mann-Kendall score below which a fall is significant at the 1 % level, one-sided."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """The training loss over the last part of the run.
+    """The main curve over the last part of the run: the training loss, where there is one.
 
     Attributes:
         first_step: first step of the window.
@@ -51,7 +52,7 @@ class Trend:
 
     @property
     def length(self) -> int:
-        """Steps from the first to the last loss of the window."""
+        """Length of the window in x, from its first to its last loss."""
         return self.last_step - self.first_step
 
     def largest_gain(self, steps: float) -> float:
@@ -61,14 +62,14 @@ class Trend:
 
 @memoised
 def late_trend(run: Run, share: float = 0.25) -> Trend:
-    """The trend of the last `share` of the losses, at least of 30 points or half of them.
+    """The trend of the last `share` of the main curve, at least of 30 points or half of them, and of 8.
 
     Raises:
-        NotAssessable: see `training_curve`.
+        NotAssessable: see `main_curve`.
     """
-    curve = training_curve(run)
+    curve = main_curve(run)
     n = curve.values.size
-    size = min(max(round(share * n), min(LEAST_POINTS, n // 2)), n)
+    size = min(max(round(share * n), min(LEAST_POINTS, n // 2), min(FEW, n)), n)
     values, steps = curve.values[-size:], curve.steps[-size:].astype(np.float64)
     means, centres = block_means(values), block_means(steps)
     slope = theil_sen_slope(means, centres)

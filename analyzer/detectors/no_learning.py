@@ -10,12 +10,13 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
+from traindoctor.names import LOSS_VALIDATION
 from traindoctor.run import Run
 
-from ..phrases import confidence, x_unit
-from ..reference import Levels, levels, training_curve
-from ..signal import mann_kendall_z, median3
+from ..measures import held_out
+from ..phrases import confidence, measured, place, x_unit
+from ..reference import Curve, Levels, levels, main_curve
+from ..signal import block_medians, mann_kendall_z, median3
 from ..trend import late_trend
 
 OVERFIT_ONE_BATCH = """\
@@ -37,7 +38,9 @@ class NoLearning:
     at least `least_steps` steps. Where the training loss itself is far below B0, the model memorised without
     generalising, and the labels are the suspect. A note when the loss was still falling significantly at the
     end. Where B0 is unknown, only a loss without any trend counts: block medians that neither fall
-    nor rise (Mann-Kendall score within 1.64) and a best one less than `flat` below the first losses.
+    nor rise (Mann-Kendall score within 1.64) and a best one less than `flat` below the first losses, in a
+    log that holds the beginning of the run, and no held-out measure that improved. A note where only a
+    validation loss was logged.
 
     Why it matters: the model answers as if it had not seen the input; the whole run is wasted.
 
@@ -59,7 +62,7 @@ class NoLearning:
 
     code: str = "TD107"
     name: str = "no-learning"
-    needs: tuple[str, ...] = (LOSS_TRAIN,)
+    needs: tuple[str, ...] = ()
     share: float = 0.9
     flat: float = 0.05
     least_steps: int = 200
@@ -71,15 +74,14 @@ class NoLearning:
             NotAssessable: too few losses or steps, the loss is no progress signal, or the loss stays above B0
                 in a way that speaks for other units.
         """
-        curve, level = training_curve(run), levels(run)
+        curve, level = main_curve(run), levels(run)
         if run.info.x_unit == "optimizer steps" and run.n_steps < self.least_steps:
             raise NotAssessable(f"only {run.n_steps} steps; {self.least_steps} are needed before a verdict")
         if not level.baseline_known or level.baseline <= 0.0:
-            if self._has_no_trend(run, level):
-                yield self._without_baseline(run, level)
+            yield from self._without_baseline(run, curve, level)
             return
-        held_out = _best_validation(run)
-        reached = level.best if math.isnan(held_out) else held_out
+        on_validation = _best_validation(run)
+        reached = level.best if math.isnan(on_validation) else on_validation
         if reached < self.share * level.baseline:
             return
         is_learning = level.best < (1.0 - 2.0 * (1.0 - self.share)) * level.baseline
@@ -126,35 +128,56 @@ class NoLearning:
             _remedy(run),
         )
 
-    def _has_no_trend(self, run: Run, level: Levels) -> bool:
-        curve = training_curve(run)
+    def _has_no_trend(self, curve: Curve, level: Levels) -> bool:
         if level.initial == 0.0:
             return False
         fall = max(level.initial, float(curve.medians[0])) - level.best
         return abs(mann_kendall_z(curve.medians)) < 1.64 and fall < self.flat * abs(level.initial)
 
-    def _without_baseline(self, run: Run, level: Levels) -> Finding:
-        curve = training_curve(run)
-        fall = level.initial - level.best
+    def _without_baseline(self, run: Run, curve: Curve, level: Levels) -> Iterator[Finding]:
+        if not curve.is_loss:
+            raise NotAssessable("no loss was logged; a metric alone does not show where learning began")
+        if not _holds_the_beginning(curve):
+            raise NotAssessable(f"the log begins at {place(run, int(curve.steps[0]))}, after the run did")
+        if not self._has_no_trend(curve, level) or _held_out_improves(run):
+            return
+        is_training = curve.measure is None
         n = int(curve.steps[-1] - curve.steps[0]) + 1
-        return Finding(
+        yield Finding(
             self.code,
             self.name,
-            Severity.WARNING,
+            Severity.WARNING if is_training else Severity.INFO,
             0.7,
             int(curve.steps[0]),
             int(curve.steps[-1]),
-            f"The training loss has no trend: it began at {level.initial:.3g}, and its best level in {n} "
+            f"The {curve.label} has no trend: it began at {level.initial:.3g}, and its best level in {n} "
             f"{x_unit(run)} is {level.best:.3g}.",
-            {"first losses": level.initial, "best loss": level.best, "fall": fall, "length": float(n)},
-            {
-                "first losses": "loss units",
-                "best loss": "loss units",
-                "fall": "loss units",
-                "length": x_unit(run),
-            },
+            *measured(
+                {
+                    "first losses": (level.initial, "loss units"),
+                    "best loss": (level.best, "loss units"),
+                    "fall": (level.initial - level.best, "loss units"),
+                    "length": (n, x_unit(run)),
+                }
+            ),
             _remedy(run),
         )
+
+
+def _holds_the_beginning(curve: Curve) -> bool:
+    """Whether the first point is no later than two logging intervals, or a tenth of the run."""
+    spacing = float(np.median(np.diff(curve.steps)))
+    return float(curve.steps[0]) <= max(2.0 * spacing, 0.1 * float(curve.steps[-1]))
+
+
+def _held_out_improves(run: Run) -> bool:
+    """Whether a held-out measure got better, significantly (1 %, one-sided) and by more than a twentieth."""
+    for measure in held_out(run, 4):
+        values = block_medians(measure.series.values)
+        start = float(np.median(values[:3]))
+        if mann_kendall_z(values) < -2.33 and start - float(values.min()) > 0.05 * abs(start):
+            return True
+    return False
 
 
 def _memorises(level: Levels, reached: float) -> tuple[str, Remedy]:

@@ -1,4 +1,4 @@
-"""A training loss that stopped falling although the learning rate is still high."""
+"""A loss that stopped falling although the learning rate is still high."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
 
 from ..phases import phases
 from ..phrases import confidence, measured, place, x_unit
-from ..reference import Curve, levels, training_curve
+from ..reference import Curve, levels, main_curve
 from ..signal import block_edges, block_medians
 from ..trend import Trend, late_trend
 
@@ -24,17 +23,18 @@ WINDOWS = (0.34, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.9
 
 @dataclass(frozen=True)
 class Plateau:
-    """Reports a training loss proven flat at the end of the run, far from solved, with the LR still high.
+    """Reports a loss proven flat at the end of the run, far from solved, with the learning rate still high.
 
-    Looks at the last quarter of the losses. Four things must hold. There is no significant trend: Mann and
+    Looks at the last quarter of the training losses; where none were logged, of the validation losses, else
+    of the values of a held-out metric. Four things must hold. There is no significant trend: Mann and
     Kendall's score of 20 block means lies within 2.33. A fall is also proven small: the upper bound (5 %) of
     the Theil-Sen slope, carried on for as many steps again, gains less than `equivalence` of the progress
     made. The level is no worse than the best by more than `worse` of it. And there is something to gain: the
     learning rate is still at least `hot` of its peak, and the training skill 1 - loss/B0 is below `solved`.
     The plateau is the longest ending of the run that is flat by the same test, less what lies above its
     level at the beginning. Warning when it takes at least `long` of the run, the skill is below
-    `nearly_solved` and a learning rate was recorded; a note otherwise. No answer with fewer than
-    `least_effective` independent losses.
+    `nearly_solved`, a learning rate was recorded and the last quarter holds `least_effective` independent
+    losses; a note otherwise. No answer with fewer than `few_effective`.
 
     Why it matters: the steps since the onset bought nothing; a decaying learning rate usually lowers the
     loss at once, by averaging out the noise of large steps.
@@ -59,7 +59,7 @@ class Plateau:
 
     code: str = "TD101"
     name: str = "plateau"
-    needs: tuple[str, ...] = (LOSS_TRAIN,)
+    needs: tuple[str, ...] = ()
     equivalence: float = 0.02
     hot: float = 0.3
     solved: float = 0.95
@@ -67,6 +67,7 @@ class Plateau:
     long: float = 0.33
     worse: float = 0.1
     least_effective: float = 30.0
+    few_effective: float = 5.0
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding.
@@ -74,7 +75,7 @@ class Plateau:
         Raises:
             NotAssessable: too few (independent) losses, or the loss is no progress signal.
         """
-        curve, level, trend = training_curve(run), levels(run), late_trend(run)
+        curve, level, trend = main_curve(run), levels(run), late_trend(run)
         skill = level.skill(trend.level)
         found = phases(run)
         if (not math.isnan(skill) and skill >= self.solved) or (found and found.final_share < self.hot):
@@ -82,43 +83,43 @@ class Plateau:
         has_worsened = trend.level - level.best > self.worse * level.progress
         if trend.is_falling or trend.is_rising or has_worsened:
             return
-        if trend.n_effective < self.least_effective:
+        if trend.n_effective < self.few_effective:
             raise NotAssessable(
-                f"the last quarter holds {trend.n_effective:.0f} independent losses; "
-                f"{self.least_effective:.0f} are needed to tell a plateau from noise"
+                f"the last quarter holds {trend.n_effective:.0f} independent values of the {curve.label}; "
+                f"{self.few_effective:.0f} are needed to tell a plateau from noise"
             )
         if not self._is_flat(trend, level.progress):
             return
+        is_certain = trend.n_effective >= self.least_effective
         for share in WINDOWS:
             longer = late_trend(run, share)
             if self._is_flat(longer, level.progress):
                 trend = longer
-        yield self._finding(
-            run, curve, trend, trend.largest_gain(trend.length) / level.progress, skill, found is not None
-        )
+        gain = trend.largest_gain(trend.length) / level.progress
+        yield self._finding(run, curve, trend, gain, skill, found is not None and is_certain)
 
     def _is_flat(self, trend: Trend, progress: float) -> bool:
         has_trend = trend.is_falling or trend.is_rising
         return not has_trend and trend.largest_gain(trend.length) < self.equivalence * progress
 
     def _finding(
-        self, run: Run, curve: Curve, trend: Trend, gain: float, skill: float, lr_known: bool
+        self, run: Run, curve: Curve, trend: Trend, gain: float, skill: float, is_certain: bool
     ) -> Finding:
         start = _onset(curve, trend, 0.01 * levels(run).progress)
         total = int(curve.steps[-1] - curve.steps[0]) + 1
         length = int(curve.steps[-1]) - start + 1
         share = length / total
-        is_material = lr_known and share >= self.long and not skill >= self.nearly_solved
-        unit = x_unit(run)
+        is_material = is_certain and share >= self.long and not skill >= self.nearly_solved
+        unit, flat_at = x_unit(run), curve.recorded(trend.level)
         evidence, units = measured(
             {
                 "flat since": (start, unit),
-                "level": (trend.level, "loss units"),
+                "level": (flat_at, curve.unit),
                 "length": (length, unit),
                 "share of the run": (share, "fraction"),
                 "largest gain": (gain, "share of progress"),
                 "trend score": (trend.z, "standard deviations"),
-                "independent losses": (trend.n_effective, "losses"),
+                "independent values": (trend.n_effective, "values"),
             }
         )
         if not math.isnan(skill):
@@ -131,7 +132,7 @@ class Plateau:
             confidence(margin),
             start,
             int(curve.steps[-1]),
-            f"The training loss has been flat at {trend.level:.3g} since {place(run, start)}: the last "
+            f"The {curve.label} has been flat at {flat_at:.3g} since {place(run, start)}: the last "
             f"{length} {unit} ({share:.0%} of the run) bought nothing. Going on as it is would gain at most "
             f"{gain:.1%} of the progress made so far.",
             evidence,

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
+from traindoctor.names import LOSS_VALIDATION
 from traindoctor.run import Floats, Run
 
 from ..evaluations import after_best
+from ..extent import extent
 from ..phases import phases
 from ..phrases import confidence, measured, x_unit
-from ..reference import Curve, levels, training_curve
+from ..reference import Curve, levels, main_curve
 from ..trend import late_trend
 
 
@@ -22,11 +23,11 @@ from ..trend import late_trend
 class StillImproving:
     """Reports a run that was cut by its budget: the loss was still falling and more steps would pay.
 
-    In the last quarter of the losses the fall is significant (Mann and Kendall's score of 20 block means
-    below -2.33, and the whole 90 % interval of the Theil-Sen slope below 0), and a power law
-    a + b (step + 1)^-c fitted to the block means predicts that doubling the steps gains more than `gain` of
-    the progress made. Silent when the learning rate was annealed, whose own effect is a fall at the end, and
-    when validation has stopped improving.
+    In the last quarter of the training losses (of a held-out measure where none were logged) the fall is
+    significant (Mann and Kendall's score of 20 block means below -2.33, and the whole 90 % interval of the
+    Theil-Sen slope below 0), and a power law a + b (step + 1)^-c fitted to the block means predicts that
+    doubling the steps gains more than `gain` of the progress made. Silent when the learning rate was
+    annealed, whose own effect is a fall at the end, and when validation has stopped improving.
 
     Why it matters: the result is limited by the budget, so comparisons with other settings are not yet fair.
 
@@ -47,7 +48,7 @@ class StillImproving:
 
     code: str = "TD106"
     name: str = "still-improving"
-    needs: tuple[str, ...] = (LOSS_TRAIN,)
+    needs: tuple[str, ...] = ()
     gain: float = 0.02
     held_out_share: float = 0.8
 
@@ -55,9 +56,9 @@ class StillImproving:
         """Yield at most one finding.
 
         Raises:
-            NotAssessable: fewer than 20 finite losses, or the loss is no progress signal.
+            NotAssessable: too few losses, or the loss is no progress signal.
         """
-        curve, level, trend = training_curve(run), levels(run), late_trend(run)
+        curve, level, trend = main_curve(run), levels(run), late_trend(run)
         found = phases(run)
         if not trend.is_falling or trend.slope.high >= 0.0 or (found is not None and found.is_annealed):
             return
@@ -67,8 +68,12 @@ class StillImproving:
         if gain <= self.gain:
             return
         unit = x_unit(run)
-        fall = -trend.slope.value * (trend.last_step - trend.first_step)
-        length = run.n_steps
+        fall = -trend.slope.value * trend.length
+        shown = (
+            fall if curve.is_loss else abs(curve.recorded(trend.level) - curve.recorded(trend.level + fall))
+        )
+        length = int(curve.steps[-1]) + (extent(run).first == 0)
+        verb = "improving" if not curve.is_loss else "falling"
         yield Finding(
             self.code,
             self.name,
@@ -76,21 +81,18 @@ class StillImproving:
             confidence(gain / self.gain),
             trend.first_step,
             trend.last_step,
-            f"The training loss was still falling at the end: by {fall:.3g} in the last "
-            f"{trend.last_step - trend.first_step} {unit}. Twice as many {unit} are predicted to gain "
-            f"another {gain:.0%} of the progress made.",
+            f"The {curve.label} was still {verb} at the end: by {shown:.3g} in the last {trend.length} "
+            f"{unit}. Twice as many {unit} are predicted to gain another {gain:.0%} of the progress made.",
             *measured(
                 {
-                    "fall": (fall, "loss units"),
-                    "window": (trend.last_step - trend.first_step, unit),
+                    "fall": (shown, curve.unit),
+                    "window": (trend.length, unit),
                     "predicted gain": (gain, "share of progress"),
                     "trend score": (trend.z, "standard deviations"),
                     "length": (length, unit),
                 }
             ),
-            Remedy(
-                f"Train for {2 * length} {unit} instead of {length}, and decay the learning rate at the end."
-            ),
+            Remedy(f"Train for about {2 * length} {unit} instead of {length}, and decay the learning rate."),
         )
 
     def _validation_improves(self, run: Run) -> bool:
@@ -99,7 +101,7 @@ class StillImproving:
         finite = series.finite() if series is not None else None
         if finite is None or len(finite) < 6:
             return True
-        return after_best(finite).best_step >= self.held_out_share * run.n_steps
+        return extent(run).share_before(after_best(finite).best_step) >= self.held_out_share
 
 
 def predicted_gain(curve: Curve) -> float:
