@@ -123,20 +123,31 @@ class Logbook:
         if self._n_points > MAX_POINTS:
             self._thin()
 
-    def columns(self, name: str, x: Any, values: Any) -> None:
-        """A whole series at once: two vectors of shape (n,); for formats that hold one series per file."""
+    def columns(self, name: str, x: Any, values: Any, rows: Any = None) -> None:
+        """A whole series at once, or the next piece of one.
+
+        Args:
+            name: the source's name.
+            x: shape (n,).
+            values: shape (n,).
+            rows: shape (n,), numbers of the rows that the points stand in, increasing and not below those
+                already there; needed where several series were written in turn, so that a restart is seen at
+                the same place in all. None: the n rows that follow.
+        """
         x, values = np.asarray(x, np.float64), np.asarray(values, np.float64)
+        rows = np.arange(self._row, self._row + x.size) if rows is None else rows
+        rows = np.asarray(rows, np.int64)
         finite = np.isfinite(x)
         if not finite.all():
             self.note("rows without a finite x were left out")
-            x, values = x[finite], values[finite]
+            x, values, rows = x[finite], values[finite], rows[finite]
         points = self.series.get(name) or self._new_series(name)
         if points is None or not x.size:
             return
         points.x.frombytes(x.tobytes())
         points.values.frombytes(values.tobytes())
-        points.rows.frombytes(np.arange(self._row, self._row + x.size, dtype=np.int64).tobytes())
-        self._row += int(x.size)
+        points.rows.frombytes(rows.tobytes())
+        self._row = max(self._row, int(rows[-1]) + 1)
         self._n_points += int(x.size)
         while self._n_points > MAX_POINTS:
             self._thin()

@@ -14,7 +14,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import zstandard
 
@@ -189,7 +189,7 @@ _MAGICS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 class _Bounded(io.RawIOBase):
     """A decompressed stream with a cap on its ratio, that ends where it breaks."""
 
-    def __init__(self, source: Source, raw: IO[bytes], stream: IO[bytes]) -> None:
+    def __init__(self, source: Source, raw: IO[bytes], stream: Any) -> None:
         self._source, self._raw, self._stream = source, raw, stream
         self._read = 0
         self._compressed = stream is not raw
@@ -199,7 +199,7 @@ class _Bounded(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data = self._stream.read(len(buffer))
+            data = self._stream.read1(len(buffer))  # `read` would lose what came before a break
         except _DECODE_ERRORS as error:
             self._source._damaged(  # pyright: ignore[reportPrivateUsage]
                 f"the data break off after {self._read} bytes: {_reason(error)}"
@@ -239,9 +239,9 @@ def parse_json(text: str, where: str) -> Any:
         raise UnreadableLogError(f"the JSON in {where} cannot be read: {_reason(error)}") from None
 
 
-def _decompressed(raw: IO[bytes], magic: bytes) -> IO[bytes]:
+def _decompressed(raw: IO[bytes], magic: bytes) -> Any:
     if magic.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+        return gzip.GzipFile(fileobj=raw)
     if magic.startswith(_MAGICS[1]):
         return bz2.BZ2File(raw)
     if magic.startswith(_MAGICS[2]):
