@@ -9,7 +9,7 @@ import yaml
 
 from traindoctor.errors import UnreadableLogError
 
-from ..redaction import redact
+from ..redaction import redact_command
 from .numbers import flat, number
 from .source import Source, parse_json
 
@@ -18,9 +18,6 @@ MAX_SETTINGS = 500
 MAX_TEXT = 500
 
 _PLAIN = (str, int, float, bool)
-_SECRET = re.compile(
-    r"(?i)(?:^|[/_.-])(?:password|passwd|secret|token|credentials?|(?:api|access|auth)[_-]?key)$"
-)
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -82,7 +79,8 @@ def _setting(name: str, value: str | float) -> str | float:
     exact = number(value)  # YAML takes `1e-3` for text
     if exact is not None:
         return exact
-    return "<redacted>" if _SECRET.search(name) else redact(value[:MAX_TEXT])
+    flag = re.sub(r"[^A-Za-z0-9_/.-]", "_", name).lstrip("0123456789/.-")
+    return redact_command([f"{flag}={value[:MAX_TEXT]}"])[0].partition("=")[2]
 
 
 def _yaml(text: str) -> Any:
