@@ -50,8 +50,9 @@ bench: setup ## recording overhead, as ratios to the plain step
 accuracy: setup ## regenerate docs/accuracy.md (resumable)
 	$(BIN)/python -m benchmarks.diagnosis all
 
-docs: setup ## regenerate docs/detectors.md from the detectors
+docs: setup ## regenerate docs/detectors.md and docs/importers.md from the code
 	$(BIN)/python scripts/detector_docs.py
+	$(BIN)/python scripts/importer_docs.py
 
 picture: setup ## regenerate the README's picture from the demo's report
 	$(BIN)/python scripts/picture.py --demo $(DEMO)

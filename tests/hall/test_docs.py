@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_page_of_detectors_is_the_one_make_docs_writes():
-    command = [sys.executable, str(ROOT / "scripts" / "detector_docs.py"), "--check"]
+@pytest.mark.parametrize("script", ["detector_docs.py", "importer_docs.py"])
+def test_generated_pages_are_the_ones_make_docs_writes(script):
+    command = [sys.executable, str(ROOT / "scripts" / script), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
