@@ -14,6 +14,7 @@ from traindoctor.run import Run
 from .catalog import all_detectors, choose
 from .causes import rank_causes
 from .metrics import metrics_of
+from .phrases import is_native
 from .schedule import prescribe, recognise
 from .verdict import conclude
 
@@ -27,6 +28,17 @@ HOW_TO_RECORD = {
     "lr/": "record the run with traindoctor, or log the learning rate at every step",
     "parameters:": "record the run with traindoctor; logs of other tools do not hold it",
 }
+"""How to get a series into a log that our recorder writes."""
+
+HOW_TO_LOG = {
+    "loss/train": "log the loss of each step or epoch; where it has another name, pass --map loss=NAME",
+    "loss/validation": "log the loss of each evaluation; where it has another name, pass --map val_loss=NAME",
+    "grad_norm/global": "log the global gradient norm, or record the script with `traindoctor run`",
+    "lr/": "log the learning rate beside the loss, or record the script with `traindoctor run`",
+}
+"""How to get it into the log of another tool; what is not here only our recorder writes."""
+
+ONLY_OURS = "logs of other tools do not hold it; record the script with `traindoctor run`"
 
 
 def diagnose(
@@ -103,8 +115,11 @@ def missing_need(detector: Detector, run: Run) -> str:
             kind = "parameters:" if need.startswith("parameters:") else need
             what = f"{need[len(kind) :]} of the parameters" if kind == "parameters:" else need
             what = "the learning rate" if need == "lr/" else what
-            how = HOW_TO_RECORD.get(kind, "log it in the training loop")
-            return f"needs {what}, which was not recorded; to get it, {how}"
+            how = HOW_TO_LOG.get(kind, ONLY_OURS)
+            if is_native(run):
+                how = HOW_TO_RECORD.get(kind, "log it in the training loop")
+            link = "; " if how == ONLY_OURS else "; to get it, "
+            return f"needs {what}, which was not recorded{link}{how}"
     return ""
 
 

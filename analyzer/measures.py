@@ -137,11 +137,21 @@ def _metric(run: Run, name: str) -> Measure:
     is_log = quantity in TRANSFORMED_LOSS[:2] and bool((series.values > 0.0).all())
     is_higher = better(run, name) == "higher"
     values: Floats = np.log(series.values) if is_log else series.values
-    shown = (info.source_name if info is not None else "") or quantity
-    label = f"{_split_words(run, name)} {quantity}" if shown == quantity or quantity == "accuracy" else shown
+    shown = _short((info.source_name if info is not None else "") or quantity)
+    label = (
+        f"{_split_words(run, name)} {quantity}"
+        if shown == quantity or quantity == "accuracy"
+        else f"metric {shown}"
+    )
     unit = (info.unit if info is not None else "") or ("fraction" if quantity == "accuracy" else "as logged")
     turned = Series(series.steps, -values if is_higher else values)
     return Measure(name, label, turned, False, is_higher, is_log, unit)
+
+
+def _short(name: str) -> str:
+    """A foreign name on one line, at most 60 characters."""
+    line = " ".join(name.split())
+    return line if len(line) <= 60 else f"{line[:57]}..."
 
 
 def _split_words(run: Run, name: str) -> str:

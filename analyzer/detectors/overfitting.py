@@ -1,4 +1,4 @@
-"""A validation loss that rises while the training loss falls."""
+"""A held-out loss or metric that gets worse while the training loss falls."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN, LOSS_VALIDATION
+from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN
 from traindoctor.run import Run
 
 from ..evaluations import AfterBest, after_best
+from ..measures import TRANSFORMED_LOSS, Measure, headline_metric, held_out, validation_loss
 from ..phrases import confidence, measured, place, x_unit
-from ..reference import Curve, levels, training_curve, validation_baseline, validation_curve
+from ..reference import Curve, levels, require_progress_signal, training_curve, validation_baseline
+from ..signal import noise_sd
 
 KEEP_THE_BEST = """\
 if validation_loss < best:
@@ -27,14 +30,17 @@ if waited >= 5:
 
 @dataclass(frozen=True)
 class Overfitting:
-    """Reports a validation loss that got worse after its best evaluation while training went on improving.
+    """Reports a held-out measure that got worse after its best evaluation while training went on improving.
 
     The validation loss is smoothed by a 3-point median; its tail is the median of the last max(3, n/6)
     evaluations. It rose when the tail lies above the best by more than `sigmas` standard errors (from the
     evaluation-to-evaluation noise) and by more than `rise` of B0, at least as many evaluations as the tail
     has lie after the best, the training loss at the end is no higher than then, and at best at least
     `least_skill` of B0 was gone. Warning when the rise costs at least `material` of the progress on
-    validation, a note otherwise.
+    validation (`material_alone` where the metric the run is judged by went on improving), a note otherwise.
+    Where the loss did not rise or was not logged, the metric is judged the same way, if its direction is
+    known: it must lose `metric_sigmas` standard errors and `metric_drop` of its progress; a warning comes
+    at `metric_material` (accuracies: `accuracy_drop` and `accuracy_material`, as fractions of 1).
 
     Why it matters: the last checkpoint is worse than an earlier one, and the steps since were wasted.
 
@@ -56,12 +62,18 @@ class Overfitting:
 
     code: str = "TD401"
     name: str = "overfitting"
-    needs: tuple[str, ...] = (LOSS_TRAIN, LOSS_VALIDATION)
+    needs: tuple[str, ...] = (LOSS_TRAIN,)
     rise: float = 0.03
     sigmas: float = 3.0
     material: float = 0.1
+    material_alone: float = 0.3
     least_skill: float = 0.1
     least_evaluations: int = 6
+    metric_sigmas: float = 4.0
+    metric_drop: float = 0.05
+    metric_material: float = 0.15
+    accuracy_drop: float = 0.02
+    accuracy_material: float = 0.05
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding.
@@ -69,65 +81,159 @@ class Overfitting:
         Raises:
             NotAssessable: too few evaluations or losses, or the loss is no progress signal.
         """
-        evaluations = validation_curve(run, self.least_evaluations)
-        least = self.least_evaluations
-        curve, level = training_curve(run, least), levels(run, least)
-        after = after_best(evaluations)
-        baseline = validation_baseline(level, evaluations)
-        skill_at_best = (baseline - after.best) / abs(baseline) if baseline else 0.0
+        require_progress_signal(run)
+        measures = held_out(run, self.least_evaluations)
+        if not measures:
+            raise NotAssessable(_too_few_evaluations(run, self.least_evaluations))
+        curve = training_curve(run, self.least_evaluations)
+        for measure in measures:
+            look = self._loss if measure.is_loss else self._metric
+            found = look(run, curve, measure)
+            if found is not None:
+                yield found
+                return
+
+    def _loss(self, run: Run, curve: Curve, measure: Measure) -> Finding | None:
+        level, after = levels(run, self.least_evaluations), after_best(measure.series)
+        baseline = validation_baseline(level, measure.series)
+        skill_at_best = (baseline - after.best) / abs(baseline) if baseline else 1.0
         sizable = self.rise * abs(baseline)
         if not level.baseline_known and after.best >= 0.1 * baseline:
             # The loss before training may be far above B0, so the best loss sets the scale as well.
-            sizable = min(sizable, 0.05 * after.best)
+            sizable = min(sizable, 0.05 * abs(after.best))
         threshold = max(self.sigmas * after.standard_error, sizable)
         then, now = _training_levels(curve, after.best_step)
         if after.rise <= threshold or after.n_after < after.n_tail or skill_at_best < self.least_skill:
-            return
-        if now > then + 2.0 * curve.noise / np.sqrt(max(1.0, curve.values.size / curve.medians.size)):
-            return
-        progress = max(baseline - after.best, 0.25 * abs(baseline))
-        yield self._finding(run, after, after.rise / progress, threshold, then, now)
+            return None
+        if now > then + _block_noise(curve):
+            return None
+        lost = after.rise / max(baseline - after.best, 0.25 * abs(baseline), 1e-300)
+        change = metric_change(run, after.best_step)
+        is_alone = change is not None and change.is_improvement
+        is_material = lost >= (self.material_alone if is_alone else self.material)
+        claim = Claim(measure, after, lost, after.rise / threshold, is_material, then, now)
+        return self._finding(run, claim, change)
 
-    def _finding(
-        self, run: Run, after: AfterBest, lost: float, threshold: float, then: float, now: float
-    ) -> Finding:
-        unit = x_unit(run)
-        wasted, accuracy = after.last_step - after.best_step, accuracy_change(run, after.best_step)
+    def _metric(self, run: Run, curve: Curve, measure: Measure) -> Finding | None:
+        after = after_best(measure.series)
+        is_accuracy = measure.name == ACCURACY_VALIDATION
+        scale = 1.0 if is_accuracy else measure.progress(after.best)
+        least, material = self.metric_drop, self.metric_material
+        if is_accuracy:
+            least, material = self.accuracy_drop, self.accuracy_material
+        threshold = max(self.metric_sigmas * after.standard_error, least * scale)
+        gained = float(np.median(measure.series.values[:3])) - after.best
+        then, now = _training_levels(curve, after.best_step)
+        if (
+            after.rise <= threshold
+            or after.n_after < after.n_tail
+            or gained < self.least_skill * abs(after.best)
+        ):
+            return None
+        if now > then - _block_noise(curve):
+            return None
+        lost = after.rise / scale
+        claim = Claim(measure, after, lost, after.rise / threshold, lost >= material, then, now)
+        return self._finding(run, claim, None)
+
+    def _finding(self, run: Run, claim: Claim, change: MetricChange | None) -> Finding:
+        measure, after, unit = claim.measure, claim.after, x_unit(run)
+        best, final = measure.recorded(after.best), measure.recorded(after.final)
+        wasted = after.last_step - after.best_step
+        is_share = measure.is_loss or measure.name != ACCURACY_VALIDATION
         evidence, units = measured(
             {
                 "best at": (after.best_step, unit),
-                "best": (after.best, "loss units"),
-                "final": (after.final, "loss units"),
-                "rise": (after.rise, "loss units"),
-                "progress lost": (lost, "fraction"),
+                "best": (best, measure.unit),
+                "final": (final, measure.unit),
+                "rise": (abs(final - best), measure.unit),
+                "progress lost": (claim.lost, "fraction"),
                 "after the best": (wasted, unit),
-                "standard error": (after.standard_error, "loss units"),
-                "training loss then": (then, "loss units"),
-                "training loss at the end": (now, "loss units"),
+                "standard error": (after.standard_error, measure.unit),
+                "training loss then": (claim.then, "loss units"),
+                "training loss at the end": (claim.now, "loss units"),
             }
         )
-        note = ""
-        if accuracy is not None:
-            evidence["accuracy change"], units["accuracy change"] = accuracy, "fraction"
-            note = f" Accuracy changed by {accuracy:+.1%} over the same time."
+        if change is not None:
+            evidence |= {"metric then": change.then, "metric at the end": change.now}
+            units |= dict.fromkeys(("metric then", "metric at the end"), change.unit)
+        verb = "rose" if final > best else "fell"
+        cost = f" ({claim.lost:.0%} of its progress)" if is_share else ""
         return Finding(
             self.code,
             self.name,
-            Severity.WARNING if lost >= self.material else Severity.INFO,
-            confidence(after.rise / threshold),
+            Severity.WARNING if claim.is_material else Severity.INFO,
+            confidence(claim.margin),
             after.best_step,
             after.last_step,
-            f"The model overfits from {place(run, after.best_step)} on: the validation loss rose from "
-            f"{after.best:.3g} to {after.final:.3g} ({lost:.0%} of its progress) while the training loss "
-            f"fell from {then:.3g} to {now:.3g}.{note}",
+            f"The model overfits from {place(run, after.best_step)} on: the {measure.label} {verb} from "
+            f"{best:.3g} to {final:.3g}{cost} while the training loss "
+            f"fell from {claim.then:.3g} to {claim.now:.3g}.{_note(change)}",
             evidence,
             units,
             Remedy(
                 f"Use the checkpoint of {place(run, after.best_step)} and stop early: the {wasted} {unit} "
                 "since were wasted. More data, augmentation or weight decay move that point later.",
-                KEEP_THE_BEST,
+                KEEP_THE_BEST if measure.is_loss else "",
             ),
         )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What speaks for overfitting: the measure, its course after the best moment, the training loss."""
+
+    measure: Measure
+    after: AfterBest
+    lost: float
+    margin: float
+    is_material: bool
+    then: float
+    now: float
+
+
+@dataclass(frozen=True)
+class MetricChange:
+    """A held-out metric around the best loss and at the end (medians of 3), as the log has it."""
+
+    label: str
+    then: float
+    now: float
+    unit: str
+    is_improvement: bool
+
+
+def metric_change(run: Run, step: int) -> MetricChange | None:
+    """What the metric the run is judged by did since `step`; None when none was logged often enough."""
+    metric = headline_metric(run, 6)
+    if metric is None or metric.name.split("/")[0] in TRANSFORMED_LOSS:
+        return None
+    values = metric.series.values
+    middle = int(np.argmin(np.abs(metric.series.steps - step)))
+    then, now = float(np.median(values[max(0, middle - 1) : middle + 2])), float(np.median(values[-3:]))
+    is_improvement = then - now > 2.0 * noise_sd(values)
+    return MetricChange(
+        metric.label, metric.recorded(then), metric.recorded(now), metric.unit, is_improvement
+    )
+
+
+def _note(change: MetricChange | None) -> str:
+    if change is None:
+        return ""
+    course = "still improved" if change.is_improvement else "went"
+    return f" The {change.label} {course} from {change.then:.3g} to {change.now:.3g} over the same time."
+
+
+def _too_few_evaluations(run: Run, least: int) -> str:
+    loss = validation_loss(run)
+    if loss is None:
+        return "no validation loss and no metric with a known direction was recorded often enough"
+    return f"only {len(loss.series)} evaluations with a finite validation loss; {least} are needed"
+
+
+def _block_noise(curve: Curve) -> float:
+    """Two standard errors of a block's level, loss units."""
+    return 2.0 * curve.noise / float(np.sqrt(max(1.0, curve.values.size / curve.medians.size)))
 
 
 def _training_levels(curve: Curve, step: int) -> tuple[float, float]:
@@ -135,14 +241,3 @@ def _training_levels(curve: Curve, step: int) -> tuple[float, float]:
     index = int(np.searchsorted(curve.steps, step, side="right")) - 1
     block = int(np.searchsorted(curve.edges, max(index, 0), side="right")) - 1
     return float(curve.medians[min(block, curve.medians.size - 1)]), float(curve.medians[-1])
-
-
-def accuracy_change(run: Run, step: int) -> float | None:
-    """Median of the last 3 validation accuracies minus that of the 3 around `step`; None when unknown."""
-    series = run.get(ACCURACY_VALIDATION)
-    finite = series.finite() if series is not None else None
-    if finite is None or len(finite) < 6:
-        return None
-    middle = int(np.argmin(np.abs(finite.steps - step)))
-    around = finite.values[max(0, middle - 1) : middle + 2]
-    return float(np.median(finite.values[-3:]) - np.median(around))

@@ -34,7 +34,8 @@ class Plateau:
     The plateau is the longest ending of the run that is flat by the same test, less what lies above its
     level at the beginning. Warning when it takes at least `long` of the run, the skill is below
     `nearly_solved`, a learning rate was recorded and the last quarter holds `least_effective` independent
-    losses; a note otherwise. No answer with fewer than `few_effective`.
+    losses; a note otherwise. No answer with fewer than `few_effective`, or where most values depend on
+    the ones before.
 
     Why it matters: the steps since the onset bought nothing; a decaying learning rate usually lowers the
     loss at once, by averaging out the noise of large steps.
@@ -83,10 +84,11 @@ class Plateau:
         has_worsened = trend.level - level.best > self.worse * level.progress
         if trend.is_falling or trend.is_rising or has_worsened:
             return
-        if trend.n_effective < self.few_effective:
+        needed = min(self.least_effective, max(self.few_effective, 0.6 * trend.n_points))
+        if trend.n_effective < needed:
             raise NotAssessable(
                 f"the last quarter holds {trend.n_effective:.0f} independent values of the {curve.label}; "
-                f"{self.few_effective:.0f} are needed to tell a plateau from noise"
+                f"{needed:.0f} are needed to tell a plateau from noise"
             )
         if not self._is_flat(trend, level.progress):
             return

@@ -10,10 +10,12 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN, LOSS_VALIDATION
+from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN
 from traindoctor.run import Run, Series
 
 from ..evaluations import AfterBest, after_best
+from ..extent import extent
+from ..measures import Measure, held_out
 from ..phrases import confidence, measured, place, x_unit
 from ..reference import MIN_EVALUATIONS, levels, require_progress_signal, validation_baseline
 
@@ -22,11 +24,12 @@ from ..reference import MIN_EVALUATIONS, levels, require_progress_signal, valida
 class TrainedPastBest:
     """Reports that the last model is worse than an earlier one, and how much compute came after the best.
 
-    The held-out measure (validation loss, else validation accuracy) is smoothed by a 3-point median. Its
-    best evaluation lies at least `late` of the run before the end, and the tail, the median of the last
-    max(3, n/6) evaluations, is worse by more than `sigmas` standard errors and by more than `least_rise` of
-    the progress on that measure (`least_drop` for accuracy). Warning when the loss is worse by `material` of
-    that progress (accuracy by `material_drop`), a note otherwise.
+    The held-out measure (the validation loss; where it shows nothing or was not logged, the metric the run
+    is judged by, if its direction is known) is smoothed by a 3-point median. Its best evaluation lies at
+    least `late` of the run before the end, and the tail, the median of the last max(3, n/6) evaluations, is
+    worse by more than `sigmas` standard errors and by more than `least_rise` of the progress on that
+    measure (`least_drop` for accuracy). Warning when it is worse by `material` of that progress (accuracy
+    by `material_drop`, other metrics by `material_metric`), a note otherwise.
 
     Why it matters: whoever uses the last checkpoint gets a worse model, and pays for the steps besides.
 
@@ -53,73 +56,81 @@ class TrainedPastBest:
     least_rise: float = 0.05
     least_drop: float = 0.02
     material: float = 0.1
+    material_metric: float = 0.15
     material_drop: float = 0.05
     least_evaluations: int = 6
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield at most one finding.
+        """Yield at most one finding, about the first measure that turned.
 
         Raises:
             NotAssessable: no held-out measure with at least `least_evaluations` values, or the loss is no
                 progress signal.
         """
         require_progress_signal(run)
-        evaluations, is_loss = self._measure(run)
-        after = after_best(evaluations)
-        unit_of_progress = _loss_progress(run, after, evaluations) if is_loss else 1.0
-        least = self.least_rise if is_loss else self.least_drop
-        material = self.material if is_loss else self.material_drop
-        since = after.last_step - after.best_step
-        lost = after.rise / unit_of_progress
-        threshold = max(self.sigmas * after.standard_error / unit_of_progress, least)
-        if lost <= threshold or since < self.late * run.n_steps:
-            return
-        yield self._finding(run, after, is_loss, lost, threshold, lost >= material)
+        measures = held_out(run, self.least_evaluations)
+        if not measures:
+            raise NotAssessable(
+                f"fewer than {self.least_evaluations} evaluations of a validation loss or of a metric whose "
+                "direction is known"
+            )
+        for measure in measures:
+            found = self._turned(run, measure)
+            if found is not None:
+                yield found
+                return
 
-    def _measure(self, run: Run) -> tuple[Series, bool]:
-        """The measure to judge by, turned so that smaller is better, and whether it is a loss."""
-        for name, is_loss in ((LOSS_VALIDATION, True), (ACCURACY_VALIDATION, False)):
-            series = run.get(name)
-            finite = series.finite() if series is not None else None
-            if finite is not None and len(finite) >= self.least_evaluations:
-                return (finite, True) if is_loss else (Series(finite.steps, -finite.values), False)
-        raise NotAssessable(
-            f"fewer than {self.least_evaluations} evaluations of a validation loss or accuracy"
-        )
+    def _turned(self, run: Run, measure: Measure) -> Finding | None:
+        after = after_best(measure.series)
+        least, material, scale = self.least_rise, self.material_metric, measure.progress(after.best)
+        if measure.is_loss:
+            material, scale = self.material, _loss_progress(run, after, measure.series)
+        elif measure.name == ACCURACY_VALIDATION:
+            least, material, scale = self.least_drop, self.material_drop, 1.0
+        since = after.last_step - after.best_step
+        lost = after.rise / scale
+        threshold = max(self.sigmas * after.standard_error / scale, least)
+        if lost <= threshold or since < self.late * extent(run).length:
+            return None
+        return self._finding(run, measure, after, lost, lost / threshold, lost >= material)
 
     def _finding(
-        self, run: Run, after: AfterBest, is_loss: bool, lost: float, threshold: float, is_material: bool
+        self, run: Run, measure: Measure, after: AfterBest, lost: float, margin: float, is_material: bool
     ) -> Finding:
-        what, unit, sign = ("loss", "loss units", 1.0) if is_loss else ("accuracy", "fraction", -1.0)
-        best, final = sign * after.best, sign * after.final
-        since = after.last_step - after.best_step
-        share = since / max(run.n_steps, 1)
+        best, final = measure.recorded(after.best), measure.recorded(after.final)
+        share = (after.last_step - after.best_step) / max(extent(run).length, 1)
+        is_share = measure.name != ACCURACY_VALIDATION
         return Finding(
             self.code,
             self.name,
             Severity.WARNING if is_material else Severity.INFO,
-            confidence(lost / threshold),
+            confidence(margin),
             after.best_step,
             after.last_step,
-            f"The best model was at {place(run, after.best_step)}: validation {what} {best:.3g} then, "
+            f"The best model was at {place(run, after.best_step)}: {measure.label} {best:.3g} then, "
             f"{final:.3g} at the end. {share:.0%} of the run came after it.",
             *measured(
                 {
                     "best at": (after.best_step, x_unit(run)),
-                    "best": (best, unit),
-                    "final": (final, unit),
+                    "best": (best, measure.unit),
+                    "final": (final, measure.unit),
                     "share after": (share, "fraction"),
-                    "lost": (lost, "share of progress" if is_loss else "fraction"),
+                    "lost": (lost, "share of progress" if is_share else "fraction"),
                 }
             ),
-            Remedy(
-                f"Use the checkpoint of {place(run, after.best_step)}, and plan the next run to end there: "
-                f"{after.best_step + 1} {x_unit(run)}.",
-                f"if validation_{what} {'<' if is_loss else '>'} best:\n"
-                f"    best = validation_{what}\n"
-                '    torch.save(model.state_dict(), "best.pt")',
-            ),
+            _remedy(run, measure, after.best_step),
         )
+
+
+def _remedy(run: Run, measure: Measure, best_step: int) -> Remedy:
+    """Keep the best checkpoint; the metric's name is foreign text, so the code says only what it is."""
+    what = "loss" if measure.is_loss else "accuracy" if measure.name == ACCURACY_VALIDATION else "metric"
+    return Remedy(
+        f"Use the checkpoint of {place(run, best_step)}, and plan the next run to end there.",
+        f"if validation_{what} {'>' if measure.is_higher_better else '<'} best:\n"
+        f"    best = validation_{what}\n"
+        '    torch.save(model.state_dict(), "best.pt")',
+    )
 
 
 def _loss_progress(run: Run, after: AfterBest, evaluations: Series) -> float:

@@ -33,7 +33,7 @@ def codes(detectors):
 
 @pytest.mark.parametrize("name", ["TD101", "td101", "plateau", " Plateau "])
 def test_explain_by_code_or_name(name):
-    assert explain(name).startswith("TD101 plateau\n\nReports a training loss")
+    assert explain(name).startswith("TD101 plateau\n\nReports a loss")
 
 
 @pytest.mark.parametrize(

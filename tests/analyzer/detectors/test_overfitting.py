@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests import runs
-from traindoctor.analyzer.detectors.overfitting import Overfitting, accuracy_change
+from tests import foreign, runs
+from traindoctor.analyzer.detectors.overfitting import Overfitting, metric_change
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
 
@@ -68,8 +68,69 @@ def test_ten_epochs_of_one_value_each_are_enough():
     assert finding.message.startswith("The model overfits from epoch 3 on")
 
 
-def test_accuracy_is_told_where_it_is_known():
+def test_the_metric_is_told_where_it_is_known():
     (finding,) = check(runs.overfitted_run())
-    assert finding.evidence["accuracy change"] < -0.02
-    assert "Accuracy changed by -" in finding.message
-    assert accuracy_change(runs.build(np.ones(100)), 50) is None
+    assert finding.evidence["metric at the end"] < finding.evidence["metric then"] - 0.02
+    assert "The validation accuracy went from" in finding.message
+    assert metric_change(runs.build(np.ones(100)), 50) is None
+
+
+def test_a_loss_that_rises_while_the_metric_improves_must_rise_further_for_a_warning():
+    x = foreign.epochs(30)
+    rising = foreign.turning(30, 12, 1.4, 0.8, 0.92)
+    for accuracy, severity in (
+        (np.linspace(0.5, 0.9, 30), Severity.INFO),
+        (np.full(30, 0.8), Severity.WARNING),
+    ):
+        run = foreign.imported(
+            {
+                "loss/train": (x, foreign.falling(30)),
+                "loss/validation": (x, rising),
+                "accuracy/validation": (x, accuracy),
+            },
+            better={"accuracy/validation": "higher"},
+        )
+        (finding,) = check(run)
+        assert finding.severity is severity
+
+
+def metric_run(name, better, values):
+    x = foreign.epochs(len(values))
+    series = {"loss/train": (x, foreign.falling(len(values))), name: (x, values)}
+    return foreign.imported(series, better={name: better}, source_names={name: "metrics/the metric"})
+
+
+def test_a_metric_stands_in_for_a_validation_loss():
+    (finding,) = check(metric_run("map50/validation", "higher", foreign.turning(40, 14, 0.05, 0.5, 0.3)))
+    assert finding.severity is Severity.WARNING
+    assert finding.first_step == 15
+    assert "the metric metrics/the metric fell from 0.492" in finding.message
+
+
+def test_a_metric_that_falls_when_it_improves_is_not_judged_upside_down():
+    falls, rises = foreign.turning(40, 14, 0.5, 0.05, 0.03), foreign.turning(40, 14, 0.5, 0.1, 0.4)
+    assert check(metric_run("wer/validation", "lower", falls)) == []
+    (finding,) = check(metric_run("wer/validation", "lower", rises))
+    assert "rose from 0.1" in finding.message
+
+
+def test_a_metric_of_unknown_direction_is_not_judged():
+    with pytest.raises(NotAssessable, match="no metric with a known direction"):
+        check(metric_run("quux/validation", "", foreign.turning(40, 14, 0.05, 0.5, 0.3)))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4, 1.0 / math.log(2.0)])
+def test_sums_and_other_bases_change_nothing(scale):
+    x = foreign.epochs(30)
+    validation = foreign.turning(30, 12, 1.4, 0.8, 1.1) * scale
+    run = foreign.imported({"loss/train": (x, foreign.falling(30)), "loss/validation": (x, validation)})
+    (finding,) = check(run)
+    assert (finding.first_step, finding.severity) == (13, Severity.WARNING)
+
+
+def test_losses_below_zero_can_overfit_and_can_be_sound():
+    x = foreign.epochs(30)
+    training = -1.0 + foreign.falling(30, 0.9, 0.05)
+    for validation, n in ((foreign.turning(30, 12, -0.1, -0.8, -0.5), 1), (np.linspace(-0.1, -0.9, 30), 0)):
+        run = foreign.imported({"loss/train": (x, training), "loss/validation": (x, validation)})
+        assert len(check(run)) == n

@@ -69,7 +69,7 @@ def test_noise_that_hides_a_gain_gives_no_verdict_of_flatness():
 
 def test_too_few_independent_losses_are_refused():
     losses = 1.0 + runs.noise(120, 0.02, 0.95, 1)
-    with pytest.raises(NotAssessable, match="independent losses; 30 are needed"):
+    with pytest.raises(NotAssessable, match="independent values of the training loss; 18 are needed"):
         check(runs.build(losses, lr=runs.lr_trace(120)))
 
 
