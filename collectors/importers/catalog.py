@@ -10,10 +10,56 @@ from traindoctor.plugins import load_plugins
 from ..intake.folder import Folder
 from ..intake.importer import FileImporter, FolderImporter, Importer
 from ..intake.source import Source
+from .algoperf import AlgoPerf
+from .bearpaw import Bearpaw
+from .detectron2_json import Detectron2Json
+from .epoch_json_lines import EpochJsonLines
+from .flair_tsv import FlairTsv
+from .generic_table import GenericTable
+from .hf_trainer import HuggingFaceTrainer
+from .keras_history import KerasHistory
+from .lightning_csv import LightningCsv
+from .llamafactory import LlamaFactory
+from .openmmlab_json import OpenMMLabJson
+from .progress_csv import ProgressCsv
+from .skorch_history import SkorchHistory
+from .dvclive_folder import DvcLive
+from .mlflow_store import MlflowStore
+from .sacred_run import SacredRun
+from .tensorboard_csv import TensorBoardDownload
+from .tensorboard_events import TensorBoardEvents
+from .timm_csv import TimmCsv
+from .ultralytics_csv import UltralyticsCsv
+from .wandb_csv import WeightsAndBiasesCsv
+from .wandb_run import WeightsAndBiases
+from .yolo_txt import YoloTxt
 
 IMPORTERS: tuple[Importer, ...] = (
     # A: binary formats and trackers
+    TensorBoardEvents(),
+    WeightsAndBiases(),
+    WeightsAndBiasesCsv(),
+    TensorBoardDownload(),
+    MlflowStore(),
+    DvcLive(),
+    SacredRun(),
     # B: tables and JSON
+    HuggingFaceTrainer(),
+    LlamaFactory(),
+    LightningCsv(),
+    UltralyticsCsv(),
+    YoloTxt(),
+    OpenMMLabJson(),
+    Detectron2Json(),
+    AlgoPerf(),
+    TimmCsv(),
+    EpochJsonLines(),
+    Bearpaw(),
+    FlairTsv(),
+    ProgressCsv(),
+    SkorchHistory(),
+    KerasHistory(),
+    GenericTable(),
     # C: text
 )
 """The built-in importers; of two that are equally sure, the earlier one wins."""
