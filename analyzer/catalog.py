@@ -11,6 +11,7 @@ from traindoctor.errors import UsageError
 from traindoctor.plugins import load_plugins
 
 from .detectors.bad_initialisation import BadInitialisation
+from .detectors.collapsed_metric import CollapsedMetric
 from .detectors.dead_units import DeadUnits
 from .detectors.divergence import Divergence
 from .detectors.exploding_gradient import ExplodingGradient
@@ -24,12 +25,15 @@ from .detectors.no_learning import NoLearning
 from .detectors.non_finite import NonFinite
 from .detectors.overfitting import Overfitting
 from .detectors.oversized_weights import OversizedWeights
+from .detectors.periodic_loss import PeriodicLoss
 from .detectors.plateau import Plateau
 from .detectors.schedule_mismatch import ScheduleMismatch
 from .detectors.stale_gradients import StaleGradients
 from .detectors.still_improving import StillImproving
+from .detectors.stuck_metric import StuckMetric
 from .detectors.trained_past_best import TrainedPastBest
 from .detectors.undersized_weights import UndersizedWeights
+from .detectors.validation_too_noisy import ValidationTooNoisy
 from .detectors.vanishing_gradient import VanishingGradient
 
 CATALOG: tuple[Detector, ...] = (
@@ -40,6 +44,7 @@ CATALOG: tuple[Detector, ...] = (
     StillImproving(),
     NoLearning(),
     MarginalPlateau(),
+    PeriodicLoss(),
     VanishingGradient(),
     ExplodingGradient(),
     DeadUnits(),
@@ -53,7 +58,10 @@ CATALOG: tuple[Detector, ...] = (
     ScheduleMismatch(),
     Overfitting(),
     MemorisationGap(),
+    ValidationTooNoisy(),
     TrainedPastBest(),
+    StuckMetric(),
+    CollapsedMetric(),
 )
 """Every built-in detector at its default thresholds, ordered by code."""
 

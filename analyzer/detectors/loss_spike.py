@@ -12,6 +12,7 @@ from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
 from traindoctor.run import Floats, Run
 
+from ..extent import extent
 from ..phrases import measured, place, x_unit
 from ..reference import Curve, levels, training_curve
 from ..signal import MAD_TO_SD, rolling_median, spans_of
@@ -38,11 +39,11 @@ class LossSpike:
 
     A loss is in a spike when it exceeds the median of the 60 losses before it by more than `sigmas` robust
     standard deviations of those, by more than `envelope` times what the 98 % quantile of the last 100 does,
-    and by more than `share` of max(B0 - that median, 0.25 B0); the first 5 % of the run, at least 20
-    losses, are exempt. An episode has at least 2 such losses among 3 in a row. It ends when the median of 5
-    losses is back. Warning when the episodes together take at least `wasted` of the run's steps or when
-    `many` occur; a note otherwise. The cost is the area above the level before, in progress
-    times steps.
+    and by more than `share` of max(B0 - that median, 0.25 B0). In the first 5 % of the run, at least 20
+    losses, only those count that also exceed `early` times B0 and the first losses. An episode has at least
+    2 such losses among 3 in a row. It ends when the median of 5 losses is back. Warning when the episodes
+    together take at least `wasted` of the run's steps or when `many` occur; a note otherwise. The cost is
+    the area above the level before, in progress times steps.
 
     Why it matters: a spike wastes the steps until recovery, and a larger one may not recover.
 
@@ -68,6 +69,7 @@ class LossSpike:
     sigmas: float = 8.0
     envelope: float = 1.5
     share: float = 0.25
+    early: float = 2.0
     wasted: float = 0.05
     many: int = 5
     least_points: int = 200
@@ -98,7 +100,7 @@ class LossSpike:
         size = self.share * np.maximum(baseline - before, 0.25 * abs(baseline))
         excess = x - before
         high = excess > np.maximum(self.sigmas * np.maximum(spread, 1e-3 * np.abs(before)), size)
-        high[: max(20, x.size // 20)] = False
+        self._strict_at_first(high, x, max(abs(baseline), float(np.median(x[:3]))))
         candidates = np.flatnonzero(high)
         quantile = _past_quantile(x, candidates)
         keep = excess[candidates] > self.envelope * (quantile - before[candidates])
@@ -107,10 +109,16 @@ class LossSpike:
         sure[candidates[keep]] = True
         return _episodes_of(x, before, sure, levels(run).progress, curve.noise)
 
+    def _strict_at_first(self, high: np.ndarray, x: Floats, top: float) -> None:
+        """Clear what only looks high because the level is not known yet, or still falls fast."""
+        n = max(20, x.size // 20)
+        high[:n] &= x[:n] > self.early * top
+        high[:5] = False
+
     def _finding(self, run: Run, curve: Curve, spikes: list[Spike]) -> Finding:
         worst = max(spikes, key=lambda spike: spike.cost)
         total = sum(int(curve.steps[s.end] - curve.steps[s.first]) + 1 for s in spikes)
-        share = total / max(run.n_steps, 1)
+        share = total / max(extent(run).length, 1)
         first, last = int(curve.steps[spikes[0].first]), int(curve.steps[spikes[-1].end])
         growth = gradient_growth(run, int(curve.steps[worst.first]))
         cost = sum(spike.cost for spike in spikes)

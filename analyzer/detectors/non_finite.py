@@ -7,8 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import AMP_SCALE, AMP_SKIPPED, GRAD_NORM, LOSS_TRAIN
+from traindoctor.names import (
+    AMP_SCALE,
+    AMP_SKIPPED,
+    GRAD_NORM,
+    GRAD_NORM_PRECLIP,
+    LOSS_TRAIN,
+    LOSS_VALIDATION,
+)
 from traindoctor.run import Run, Series
 
 from ..optimizer_code import optimizer_code
@@ -17,16 +25,27 @@ from ..signal import MAD_TO_SD
 
 PRECURSOR = 50  # steps before the failure that are searched for its cause
 
+WATCHED = {
+    LOSS_TRAIN: "training loss",
+    GRAD_NORM: "gradient norm",
+    GRAD_NORM_PRECLIP: "gradient norm",
+    LOSS_VALIDATION: "validation loss",
+}
+NOTHING = Series(np.empty(0, np.int64), np.empty(0))
+
 
 @dataclass(frozen=True)
 class NonFinite:
     """Reports losses, gradients or weights that became NaN or infinite.
 
-    Critical when at least `lasting` of the losses from the first non-finite one on are non-finite, or when a
-    parameter is. Under automatic mixed precision a skipped step is normal; a warning comes when more than
-    `amp_share` of the last 200 steps were skipped or the loss scale fell below 1. Single non-finite losses
-    that the run survives are a note. The 50 steps before are searched for a precursor: a gradient norm or a
-    loss more than 8 robust standard deviations above its median, and the first parameter affected.
+    Critical when at least `lasting` of the training losses from the first non-finite one on are non-finite,
+    or when a parameter is. Where they are finite, so are the gradient norms and the validation losses
+    looked at (at least `least` bad ones in a row at the end): some tools log 0 for a loss that is NaN.
+    Under automatic mixed precision a skipped step is normal; a warning comes when more than `amp_share` of
+    the last 200 steps were skipped or the loss scale fell below 1. Single non-finite losses that the run
+    survives are a note. The 50 steps before (five logging intervals where not every step was logged) are
+    searched for a precursor: a gradient norm or a loss more than 8 robust standard deviations above its
+    median, and the first parameter affected.
 
     Why it matters: every step after a non-finite weight is wasted, and checkpoints written since are useless.
 
@@ -48,18 +67,59 @@ class NonFinite:
 
     code: str = "TD103"
     name: str = "non-finite"
-    needs: tuple[str, ...] = (LOSS_TRAIN,)
+    needs: tuple[str, ...] = ()
     lasting: float = 0.5
+    least: int = 2
     amp_share: float = 0.05
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield at most one finding for loss and weights, and one for the loss scale."""
-        loss = run.series[LOSS_TRAIN]
+        """Yield at most one finding for loss and weights, and one for the loss scale.
+
+        Raises:
+            NotAssessable: neither a loss nor a gradient norm was recorded.
+        """
+        recorded = [name for name in WATCHED if run.get(name) is not None]
+        if not recorded:
+            raise NotAssessable("neither a loss nor a gradient norm was recorded")
+        loss = run.series.get(LOSS_TRAIN, NOTHING)
         bad = ~np.isfinite(loss.values)
         parameter, parameter_step = first_bad_parameter(run)
         if bad.any() or parameter:
             yield self._finding(run, loss, bad, parameter, parameter_step)
+        else:
+            yield from self._elsewhere(run, recorded)
         yield from self._amp(run)
+
+    def _elsewhere(self, run: Run, recorded: list[str]) -> Iterator[Finding]:
+        """A gradient norm or validation loss that ends in non-finite values although the loss is finite."""
+        for name in recorded:
+            series = run.series[name]
+            bad = ~np.isfinite(series.values)
+            if not bad.any() or bad.all() or not bad[-self.least :].all():
+                continue
+            first = int(np.argmax(bad))
+            share, start = float(bad[first:].mean()), int(series.steps[first])
+            if share < self.lasting or int(bad.sum()) < self.least:
+                continue
+            yield Finding(
+                self.code,
+                self.name,
+                Severity.CRITICAL,
+                0.9,
+                start,
+                int(series.steps[-1]),
+                f"The {WATCHED[name]} became NaN or infinite at {place(run, start)}, and {share:.0%} of its "
+                "values since were not finite; everything after it is wasted.",
+                *measured(
+                    {
+                        "first non-finite": (start, x_unit(run)),
+                        "non-finite values": (bad.sum(), "values"),
+                        "share non-finite since": (share, "fraction"),
+                    }
+                ),
+                _remedy(run, start, "", True, 1.0),
+            )
+            return
 
     def _finding(
         self, run: Run, loss: Series, bad: np.ndarray, parameter: str, parameter_step: int
@@ -77,11 +137,15 @@ class NonFinite:
                 "non-finite losses": (bad.sum(), "losses"),
                 "share non-finite since": (share, "fraction"),
                 "gradient growth before": (growth, "times its median"),
-                "looked back": (PRECURSOR, unit),
+                "looked back": (lookback(run), unit),
             }
         )
         message = _message(run, start, int(bad.sum()), share, parameter, is_lasting, growth)
-        last = int(loss.steps[-1]) if is_lasting else int(loss.steps[np.flatnonzero(bad)[-1]])
+        last = (
+            max(int(loss.steps[-1]) if len(loss) else start, start)
+            if is_lasting
+            else int(loss.steps[np.flatnonzero(bad)[-1]])
+        )
         return Finding(
             self.code,
             self.name,
@@ -98,6 +162,7 @@ class NonFinite:
 
     def _amp(self, run: Run) -> Iterator[Finding]:
         skipped, scale = run.get(AMP_SKIPPED), run.get(AMP_SCALE)
+        looked_at = min(200, len(skipped)) if skipped is not None else 0
         share = float(np.nanmean(skipped.values[-200:] > 0)) if skipped is not None else 0.0
         lowest = float(scale.finite().values[-1]) if scale is not None and len(scale.finite()) else 1.0
         if share < self.amp_share and lowest >= 1.0:
@@ -107,12 +172,12 @@ class NonFinite:
             self.name,
             Severity.WARNING,
             0.9,
-            max(0, run.n_steps - 200),
+            int(skipped.steps[-looked_at]) if skipped is not None else max(0, run.n_steps - 1),
             max(0, run.n_steps - 1),
-            f"Mixed precision overflows too often: {share:.0%} of the last 200 steps were skipped and the "
-            f"loss scale is {lowest:.3g}.",
-            {"skipped share": share, "steps looked at": 200.0, "loss scale": lowest},
-            {"skipped share": "fraction", "steps looked at": "steps", "loss scale": "dimensionless"},
+            f"Mixed precision overflows too often: {share:.0%} of the last {looked_at} recorded "
+            f"{x_unit(run)} were skipped and the loss scale is {lowest:.3g}.",
+            {"skipped share": share, "looked at": float(looked_at), "loss scale": lowest},
+            {"skipped share": "fraction", "looked at": x_unit(run), "loss scale": "dimensionless"},
             Remedy(
                 "Train in bfloat16, which needs no loss scale, or lower the learning rate.",
                 'with torch.autocast("cuda", dtype=torch.bfloat16):\n    loss = criterion(model(x), y)',
@@ -134,17 +199,25 @@ def first_bad_parameter(run: Run) -> tuple[str, int]:
     return name, step
 
 
+def lookback(run: Run) -> int:
+    """How far before a failure its cause is searched: 50 steps, or five logging intervals."""
+    series = run.get(GRAD_NORM) or run.get(LOSS_TRAIN)
+    spacing = float(np.median(np.diff(series.steps))) if series is not None and len(series) > 1 else 1.0
+    return PRECURSOR if spacing <= 1.0 else round(5 * spacing)
+
+
 def precursor_growth(run: Run, step: int) -> float:
-    """Largest gradient norm of the 50 steps before, over its median earlier; the loss where it is missing.
+    """Largest gradient norm just before, over its median earlier; the loss where it is missing.
 
     1 when nothing stood out by more than 8 robust standard deviations.
     """
     series = run.get(GRAD_NORM) or run.get(LOSS_TRAIN)
     if series is None:
         return 1.0
-    before = series.between(max(0, step - 500), step - 1).finite()
-    near = before.between(step - PRECURSOR, step - 1)
-    calm = before.between(0, step - PRECURSOR - 1)
+    near_by = lookback(run)
+    before = series.between(step - 10 * near_by, step - 1).finite()
+    near = before.between(step - near_by, step - 1)
+    calm = before.between(step - 10 * near_by, step - near_by - 1)
     if len(calm) < 10 or not len(near):
         return 1.0
     middle = float(np.median(calm.values))
@@ -161,7 +234,7 @@ def _message(
         return f"{n_bad} training losses from {where} on were NaN or infinite, and the run recovered."
     what = "The training loss" if n_bad else f"The weights of {parameter}"
     sign = (
-        f" The gradient norm had grown {growth:.3g}-fold in the {PRECURSOR} steps before."
+        f" The gradient norm had grown {growth:.3g}-fold in the {lookback(run)} {x_unit(run)} before."
         if growth > 1.0
         else ""
     )
@@ -171,7 +244,7 @@ def _message(
 
 def _remedy(run: Run, start: int, parameter: str, is_lasting: bool, growth: float) -> Remedy:
     if not is_lasting:
-        return Remedy("Look at the batches at those steps; nothing else is needed if they are rare.")
+        return Remedy("Look at the batches there; nothing else is needed if they are rare.")
     if growth > 1.0:
         return Remedy(
             f"Go back to the last checkpoint before {place(run, start)}, divide the learning rate by 3 "
