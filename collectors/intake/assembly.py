@@ -140,7 +140,7 @@ class Axis:
 
 
 def _series(x: Ints, values: Floats, rows: Ints) -> tuple[Series, int]:
-    """The series of one run, and how many points later ones replaced."""
+    """The series of one run, and how many points later ones replaced by other values."""
     if x.size > 1 and is_disordered(x.astype(np.float64), rows):
         order = np.argsort(x, kind="stable")
         x, values = x[order], values[order]
@@ -148,7 +148,10 @@ def _series(x: Ints, values: Floats, rows: Ints) -> tuple[Series, int]:
     later = np.minimum.accumulate(x[::-1])[::-1]
     keep = np.ones(x.size, bool)
     keep[:-1] = x[:-1] < later[1:]
-    return Series(x[keep], values[keep]), int(x.size - keep.sum())
+    kept = Series(x[keep], values[keep])
+    gone, replaced = values[~keep], kept.at(x[~keep])
+    same = (gone == replaced) | (np.isnan(gone) & np.isnan(replaced))
+    return kept, int(gone.size - same.sum())
 
 
 def _info(
