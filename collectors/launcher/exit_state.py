@@ -8,12 +8,48 @@ from typing import Any
 
 _given: list[Any] = []
 
+_TOOLS = (4, 3)
+"""Ids of `sys.monitoring` that Python reserves for nobody."""
+
 
 def install() -> None:
-    """Make `sys.exit` note its argument. Idempotent; only the main thread's calls count, as in Python itself.
+    """Note with which code the main thread leaves. Idempotent; only the main thread counts, as in Python.
 
-    `raise SystemExit(...)` and the `exit()` of interactive Python pass by it: their code stays unknown.
+    From Python 3.12 on `sys.monitoring` tells which SystemExit leaves the outermost frame, whoever raised
+    it: `sys.exit`, `exit()` or `raise SystemExit(3)`. Python 3.11 tells nobody; there `sys.exit` is replaced
+    by one that notes its argument, and the code of `raise SystemExit(3)` stays unknown.
     """
+    if not _watch_exits():
+        _replace_exit()
+
+
+def _watch_exits() -> bool:
+    """Ask Python to be told of exceptions that leave a frame; False where it cannot."""
+    monitoring: Any = getattr(sys, "monitoring", None)
+    if monitoring is None:
+        return False
+    holders = {tool: monitoring.get_tool(tool) for tool in _TOOLS}
+    if "traindoctor" in holders.values():
+        return True
+    free = next((tool for tool, holder in holders.items() if holder is None), None)
+    if free is None:
+        return False
+    monitoring.use_tool_id(free, "traindoctor")
+    monitoring.register_callback(free, monitoring.events.PY_UNWIND, _unwound)
+    monitoring.set_events(free, monitoring.events.PY_UNWIND)
+    return True
+
+
+def _unwound(code: Any, offset: int, error: BaseException) -> None:
+    """An exception leaves a frame; a SystemExit that leaves the outermost one ends the process."""
+    del code, offset
+    if isinstance(error, SystemExit) and threading.current_thread() is threading.main_thread():
+        left: Any = getattr(sys, "_getframe")(1)  # noqa: B009 - private to sys, and to type checkers
+        if left.f_back is None:
+            _given[:] = [error.code]
+
+
+def _replace_exit() -> None:
     original: Any = sys.exit
     if getattr(original, "__module__", "") == __name__:
         return
@@ -34,7 +70,7 @@ def install() -> None:
 
 
 def exit_code() -> int | None:
-    """The code of the last `sys.exit` in the main thread, as the shell will see it; None without one."""
+    """The code with which the main thread leaves, as the shell will see it; None when it was not told."""
     if not _given:
         return None
     status = _given[0]
