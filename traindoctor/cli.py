@@ -208,7 +208,7 @@ def import_command(
     for sentence in found.refused:
         click.echo(f"not read: {plain(sentence)}")
     if found.n_other:
-        click.echo(f"{found.n_other} files are no training logs")
+        click.echo(f"left alone, no training log: {found.n_other} files")
     if output is not None:
         for _, run in chosen:
             click.echo(write_run(run, output))

@@ -77,10 +77,11 @@ def print_runs(runs: Sequence[tuple[int, Run]]) -> None:
             f"{len(run.series)}",
             f"{sum(map(len, run.series.values()))}",
             f"{run.info.x_unit} to {run.n_steps - 1}" if run.n_steps else "",
+            run.info.path,
         )
         for number, run in runs
     ]
-    print_table(("run", "name", "format", "status", "series", "points", "x"), rows)
+    print_table(("run", "name", "format", "status", "series", "points", "x", "path"), rows)
     click.echo("choose one with --run N to see its series and notes", err=True)
 
 
@@ -89,7 +90,7 @@ def print_run(run: Run) -> None:
     info = run.info
     click.echo(f"{plain(run.name)}\nformat  {plain(info.source)}\nstatus  {info.status}")
     click.echo(f"x axis  {plain(info.x_unit)}")
-    rates = ", ".join(run.learning_rates()) or "not logged"
+    rates = ", ".join(f"lr/{group}" for group in run.learning_rates()) or "not logged"
     click.echo(f"learning rate  {plain(rates)}")
     norms = [f"{name}{note}" for name, note in gradient_norms(run)]
     click.echo(f"gradient norm  {plain(', '.join(norms) or 'not logged')}")

@@ -94,12 +94,19 @@ def _winners(
         if meanings[source_name].name:
             wanted.setdefault(meanings[source_name].name, []).append(source_name)
     out: dict[str, str] = {}
+    chosen: list[str] = []
+    others: list[str] = []
     for ours, candidates in wanted.items():
         best = min(candidates, key=lambda n: (meanings[n].rank, -len(series[n])))
         out[ours] = best
-        others = [name for name in candidates if name != best]
-        if others:
-            notes.append(f"`{best}` is taken as {ours}; {_listed(others)} kept under their own names")
+        if len(candidates) > 1:
+            chosen.append(best)
+            others += [name for name in candidates if name != best]
+    if chosen:
+        notes.append(
+            f"logged more than once (per step and per epoch, or by two names): {_listed(chosen)} were taken, "
+            f"{_listed(others)} are kept under their own names"
+        )
     return out
 
 

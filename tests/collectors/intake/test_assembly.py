@@ -50,7 +50,7 @@ def test_step_and_epoch_twins_are_never_merged():
     found = run(filled((i, {"train_loss_step": 2.0, "train_loss_epoch": 1.0}) for i in range(5)))
     assert found.series["loss/train"].values.tolist() == [2.0] * 5
     assert found.series["train_loss_epoch"].values.tolist() == [1.0] * 5
-    assert any("kept under their own names" in note for note in found.info.diagnostics)
+    assert any("`train_loss_epoch` are kept under their own names" in note for note in found.info.diagnostics)
 
 
 def test_a_declared_meaning_wins_over_the_name():
