@@ -33,6 +33,7 @@ RATIO_FREE = 1 << 27
 
 _CHUNK = 1 << 20
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _LFS = b"version https://git-lfs.github.com/spec/"
 _DECODE_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
@@ -93,6 +94,25 @@ class Source:
             with self.open() as file:
                 self._head = file.read(HEAD)
         return self._head
+
+    def windows(self) -> Iterator[Source]:
+        """The same file with other 64 KiB for a head: what follows the first, then ever further, then the end.
+
+        Text logs may begin with whole source files and shell traces; a format is then recognised by these.
+        """
+        offsets = [HEAD << step for step in range(8) if HEAD << step < self.size]
+        if offsets and not self._magic.startswith(_COMPRESSED):
+            offsets.append(self.size - HEAD)
+        for offset in offsets:
+            with self.open() as file:
+                left = offset
+                while left > 0 and (skipped := len(file.read(min(left, _CHUNK)))):
+                    left -= skipped
+                data = file.read(HEAD)
+            if data:
+                shifted = Source(self.path, self.name)
+                shifted._head = data.partition(b"\n")[2] or data
+                yield shifted
 
     def head_text(self) -> str:
         """The head as text, without a last line that the cut may have torn (unless it is the only one)."""
