@@ -1,0 +1,330 @@
+"""Takes a line of an unknown text log apart, once for all lines with the same words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .line_shapes import Pair, Shape, value_of
+from .line_words import (
+    AVERAGE,
+    BEST,
+    CLOCK,
+    COCO,
+    COUNT_WORD,
+    DELIMITER,
+    GLUED,
+    LEVEL,
+    MARKER,
+    MEASURE,
+    NOT_METRICS,
+    NUMBER,
+    OPENERS,
+    PLAN_WORDS,
+    POSTFIX,
+    SECTION,
+    SEPARATOR,
+)
+from .series_names import FILLERS, SPLITS, classify, words
+
+MAX_LINE = 4096
+MAX_NUMBERS = 400
+MAX_SHAPES = 20_000
+
+
+class ShapeBook:
+    """Shapes by the words of the line; each is worked out once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], Shape] = {}
+
+    def shape(self, line: str) -> tuple[Shape, list[str]]:
+        """The shape of a line, and its numbers as texts."""
+        if ":" in line:
+            line = CLOCK.sub("", line)
+        if "@[" in line:
+            line = COCO.sub(_coco_name, line)
+        parts = NUMBER.split(line, MAX_NUMBERS)
+        key = tuple(parts[::2])
+        shape = self._known.get(key)
+        if shape is None:
+            shape = _Parser(key, parts[1::2]).shape()
+            if len(self._known) < MAX_SHAPES:
+                self._known[key] = shape
+        return shape, parts[1::2]
+
+
+def _coco_name(found: re.Match[str]) -> str:
+    what, iou, area, most = found.groups()
+    return f"{what}_IoU{iou.replace(':', '_')}_{area}_{most}"
+
+
+@dataclass
+class _Parser:
+    """Walks the numbers of one line and says what each is."""
+
+    literals: Sequence[str]
+    numbers: Sequence[str]
+    epoch: int = -1
+    step: int = -1
+    total: int = -1
+    by_batch: bool = False
+    samples: bool = False
+    section: str = ""
+    topic: str = ""
+    last: str = ""
+    pairs: list[Pair] = field(default_factory=list[Pair])
+    loose: list[int] = field(default_factory=list[int])
+    """Numbers without a meaning of their own just before: they may belong to the next name."""
+
+    def shape(self) -> Shape:
+        first = LEVEL.sub("", self.literals[0], count=1)
+        self.literals = [first, *self.literals[1:]]
+        if BEST.search(first):
+            return Shape()
+        is_bar = any("%|" in text or "it/s" in text for text in self.literals)
+        for index in range(len(self.numbers)):
+            self.last = self._number(index, self.literals[index], self.literals[index + 1])
+        if not self.numbers:
+            self._see_section(first)
+        section = self.topic if self.pairs else self.section
+        heading = (
+            not self.pairs and (self._is_marked() or bool(section and not self.numbers)) and self._is_short()
+        )
+        return Shape(
+            self.epoch, self.step, self.total, self.by_batch, self.samples, is_bar and self.total >= 0,
+            tuple(self.pairs), section, heading,
+        )  # fmt: skip
+
+    def _is_marked(self) -> bool:
+        return self.epoch >= 0 or self.step >= 0
+
+    def _is_short(self) -> bool:
+        found = [word for text in self.literals for word in re.findall(r"[A-Za-z]+", text)]
+        return len(found) <= 5
+
+    def _number(self, index: int, before: str, after: str) -> str:
+        """Take one number; says what it was."""
+        counter = self._counter(index, before, after)
+        if counter:
+            self.loose = []
+            return counter
+        if self.last == "value" and AVERAGE.fullmatch(before) and after[:1] in (")", "]"):
+            self.pairs[-1] = replace(self.pairs[-1], average=index)
+            return "average"
+        marker = self._marker(index, before, after)
+        if marker:
+            self.loose = []
+            return marker
+        if self._pair(index, before, after):
+            self.loose = []
+            return "value"
+        self._see_section(before)
+        self.loose = [*self.loose, index] if not _delimited(before) else [index]
+        return ""
+
+    def _counter(self, index: int, before: str, after: str) -> str:
+        """`/total`, `[batch/total`, `(percent%)`, and counters in brackets at the beginning of the line."""
+        text = before.strip()
+        if text in ("/", "of", "out of") and self.last in ("epoch", "step"):
+            if self.last == "step":
+                self.total = index
+            return f"{self.last} total"
+        if self.last == "value" and text == "/" and self._is_share(index):
+            self.pairs[-1] = replace(self.pairs[-1], divisor=index)
+            return "divisor"
+        if self.last == "divisor" and text in ("(", "[", ",", "") and after.lstrip().startswith("%"):
+            self.pairs[-1] = replace(self.pairs[-1], value=index, divisor=-1)
+            return "percent"
+        if self.last in ("step total", "step") and text in ("(", "[") and after.startswith("%"):
+            self.samples = self.samples or self._says_samples()
+            return "percent"
+        is_open = re.fullmatch(r"[\])]?\s*[,:-]?\s*[\[(]", text) and after[:1] in ("/", "]", " ")
+        is_pair = (
+            text == "," and after.startswith("]") and self.epoch == 0 and self.literals[0].strip() == "["
+        )
+        is_cell = not re.search(r"\w", text) and after.strip() == "/" and _is_whole(self.numbers[index])
+        if (is_open or is_cell or is_pair) and self.last in ("epoch", "epoch total") and self.step < 0:
+            self.step, self.by_batch = index, True
+            return "step"
+        if text.endswith("|") and "%|" in before and after.startswith("/") and self.step < 0:
+            self._see_section(before)
+            self.step, self.by_batch = index, True
+            return "step"
+        return self._leading(index, before, after)
+
+    def _leading(self, index: int, before: str, after: str) -> str:
+        if index or not _is_whole(self.numbers[0]):
+            return ""
+        has_total = after.lstrip().startswith("/")
+        section = re.fullmatch(r"\W*([A-Za-z]+)\s*:?\s*([\[(]?)\s*", before)
+        if section and SECTION.fullmatch(section.group(1)):
+            self.section = section.group(1)
+            if section.group(2) and has_total:
+                self.step, self.by_batch = 0, True
+                return "step"
+            self.epoch = 0
+            return "epoch"
+        if not re.search(r"\w", before) and has_total:
+            self.epoch = 0
+            return "epoch"
+        if re.fullmatch(r"\s*\[\s*", before) and after.startswith("]"):
+            self.step = 0
+            return "step"
+        if (
+            before.strip() == "["
+            and after.strip() == ","
+            and self.literals[2:3]
+            and self.literals[2][:1] == "]"
+        ):
+            self.epoch = 0
+            return "epoch"
+        return ""
+
+    def _is_share(self, index: int) -> bool:
+        """`9843/10000` behind a metric's name: so many of so many."""
+        pair = self.pairs[-1]
+        both = self.numbers[pair.value], self.numbers[index]
+        return pair.is_metric and all(map(_is_whole, both)) and value_of(both[0]) <= value_of(both[1]) > 0
+
+    def _says_samples(self) -> bool:
+        """`Train Epoch: 1 [640/60000 (1%)]` counts samples, `Train: 1 [50/1251 (4%)]` batches."""
+        first = self.literals[0].lower()
+        return "epoch" in first and value_of(self.numbers[self.total]) >= 1000 if self.total >= 0 else False
+
+    def _marker(self, index: int, before: str, after: str) -> str:
+        found = MARKER.search(before)
+        if found is None:
+            return self._postfix(index, before, after)
+        kind = "epoch" if found["epoch"] else "step"
+        where = self.epoch if kind == "epoch" else self.step
+        ahead = before[: found.start()]
+        word = found[0].strip(" :=[(#<'\"|,;-").lower()
+        configured = bool(found["sep"]) and (word.startswith(("num", "n_")) and word != "num_updates")
+        if where >= 0 or configured or PLAN_WORDS.search(_last_fragment(ahead)):
+            return ""
+        if word in ("epochs", "steps", "updates", "iterations", "iters", "batches") and (
+            index or found["sep"] == "="
+        ):
+            return ""
+        if word in ("it", "i", "ep", "round") and not (
+            found["sep"] or _delimited(before) or not ahead.strip()
+        ):
+            return ""
+        if _is_fraction(self.numbers[index]) and kind == "step":
+            return ""
+        self._see_section(before)
+        self.loose = []
+        if kind == "epoch":
+            self.epoch = index
+        else:
+            self.step, self.by_batch = index, bool(found["batch"])
+        return kind
+
+    def _postfix(self, index: int, before: str, after: str) -> str:
+        """`10 epoch: …`, `1epoch results: …`, `Loss after 100 iterations: …`."""
+        found = POSTFIX.match(after)
+        if found is None or not _is_whole(self.numbers[index]):
+            return ""
+        alone = index == 0 and not re.search(r"[A-Za-z]", before)
+        prose = re.search(r"\b(?:after|at|iteration|step)\s*$", before, re.IGNORECASE)
+        if not (alone and re.search(r"[A-Za-z]", found["rest"])) and not prose:
+            return ""
+        if found["epoch"] and self.epoch < 0:
+            self.epoch = index
+            return "epoch"
+        if found["step"] and self.step < 0:
+            self.step = index
+            return "step"
+        return ""
+
+    def _pair(self, index: int, before: str, after: str) -> bool:
+        text = before[: OPENERS.search(before).start()]  # type: ignore[union-attr]
+        separator = SEPARATOR.search(text)
+        named = text[: separator.start()] if separator else text
+        fragments = DELIMITER.split(named)
+        if self.last in ("epoch", "step") and COUNT_WORD.fullmatch(fragments[-1]):
+            fragments[-1] = ""
+        name, slots = self._name(fragments[-1], bool(separator), len(fragments) == 1, index)
+        for part in fragments[:-1]:
+            self._see_section(part)
+        if not self.pairs:
+            self.topic = self.section
+        if not name or _is_measure(after) or len(name) > 80 or len(name.split()) > 9:
+            return False
+        known = classify(name)
+        bare_split = name.lower() in SPLITS
+        if not separator and not self._stands_alone(name, known.name, bare_split, named, index, after):
+            return False
+        if name.lower() in NOT_METRICS or name.endswith((".py", "_id")) or PLAN_WORDS.match(name):
+            return False
+        keeps = known.name.startswith(("lr/", "epoch")) or not known.name
+        own = bare_split or any(word in SPLITS for word in words(name))
+        full = name if own or not self.section or keeps else f"{self.section} {name}"
+        metric = bool(known.name) and known.name != "epoch"
+        bare = metric and full == name and not own and not keeps
+        self.pairs.append(Pair(full, index, -1, slots, metric, bare_split, bare))
+        return True
+
+    def _stands_alone(self, name: str, ours: str, is_split: bool, named: str, index: int, after: str) -> bool:
+        """Whether `name number` without a sign between is a pair: a metric's word, or a cell of its own."""
+        last = words(name)[-1]
+        if is_split or (ours and (last in FILLERS or classify(last).name)):
+            return "." in self.numbers[index] or not _is_whole(self.numbers[index])
+        cell = re.search(r"[|,\t]\s*[\w./@-]+\s*$", named) is not None
+        return cell and self._is_marked() and (not after.strip() or after.lstrip()[:1] in ("|", ",", "\t"))
+
+    def _name(self, fragment: str, has_sign: bool, whole: bool, index: int) -> tuple[str, tuple[int, ...]]:
+        name = _tidy(fragment)
+        if whole and self.loose and (name or has_sign):  # "Accuracy on 10,000 test images: 23.5"
+            first = self.loose[0]
+            pieces = [DELIMITER.split(self.literals[first])[-1].replace("{", "(").replace("}", ")")]
+            pieces += [text for i in self.loose[1:] for text in ("{}", self.literals[i])]
+            joined = "".join((*pieces, "{}", fragment.replace("{", "(").replace("}", ")")))
+            if re.search(r"[A-Za-z]", pieces[0]):
+                return " ".join(joined.split()).strip(" -:#*"), tuple(self.loose)
+        if not name and has_sign and self.last in ("epoch", "step", "epoch total", "step total"):
+            at = self.epoch if self.last.startswith("epoch") else self.step
+            ahead = re.sub(
+                r"\b(?:at|after|for|in|on|of)\s+(?:\w+\W*)?$", "", self.literals[at], flags=re.IGNORECASE
+            )
+            name = _tidy(DELIMITER.split(ahead)[-1]) if ahead != self.literals[at] else ""
+        return name, ()
+
+    def _see_section(self, text: str) -> None:
+        found = SECTION.findall(text)
+        if found:
+            self.section = found[-1]
+
+
+def _tidy(fragment: str) -> str:
+    """A name without ornaments, and without a bracket that is not closed in it."""
+    text = " ".join(fragment.split())
+    while text.count("(") > text.count(")"):
+        text = text[text.index("(") + 1 :]
+    while text.count(")") > text.count("("):
+        text = text[text.index(")") + 1 :]
+    text = re.sub(r"^[^\w(]+|[\s.\-–*#!]+$", "", text)
+    return text if re.search(r"[^\W\d_]", text) else ""
+
+
+def _last_fragment(text: str) -> str:
+    return DELIMITER.split(text)[-1]
+
+
+def _delimited(text: str) -> bool:
+    return DELIMITER.search(text.strip(" ")) is not None
+
+
+def _is_whole(number: str) -> bool:
+    return number.replace(",", "").isdigit()
+
+
+def _is_fraction(number: str) -> bool:
+    return not _is_whole(number) and value_of(number) % 1.0 != 0.0
+
+
+def _is_measure(after: str) -> bool:
+    """Whether a unit of time, memory or speed follows, or letters are glued to the number."""
+    return bool(MEASURE.match(after)) or bool(GLUED.match(after))
