@@ -91,7 +91,7 @@ SERIES: tuple[Quantity, ...] = (
     Quantity(
         AMP_SKIPPED,
         "steps",
-        "1 where GradScaler skipped the optimizer step before this one",
+        "optimizer steps that GradScaler skipped just before this one",
         "GradScaler.step",
     ),
     Quantity(

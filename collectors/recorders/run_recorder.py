@@ -32,6 +32,7 @@ from .patches import Patches
 from .predictions import PredictionRecorder
 from .process_end import call_at_end_of_child
 from .scalars import write_rows
+from .self_test import omissions
 from .sink import Sink
 from .state import ThreadState, Track
 from .statistics import ParameterStatistics
@@ -69,10 +70,11 @@ class Recorder:
         self.predictions = PredictionRecorder(self)
         self.baseline = BaselineRecorder(self)
         self.step = StepRecorder(self)
+        self.amp = AmpRecorder(self)
         self.parts: tuple[Part, ...] = (
             self.step,
             LossRecorder(self),
-            AmpRecorder(self),
+            self.amp,
             ClippingRecorder(self),
             self.loader,
             LossFunctionRecorder(self),
@@ -269,8 +271,7 @@ class Recorder:
         try:
             self.flush(now, wait=True)
             self.sink.meta(self.loader.facts())
-            if not self.steps:
-                self.note(f"no optimizer step was seen; backward was called {self.backward_calls} times")
+            self._say_what_is_missing()
         except Exception as error:
             self.report_failure("last values", error)
         try:
@@ -286,6 +287,13 @@ class Recorder:
             )
         except Exception as error:
             self.report_failure("end", error)
+
+    def _say_what_is_missing(self) -> None:
+        sentences = omissions(self.steps, self.backward_calls, self.amp.skipped)
+        for sentence in sentences:
+            self.note(sentence)
+        if not self.steps:
+            self.say(sentences[0])
 
     def forget(self) -> None:
         """In a forked child: nothing that belongs to the parent is touched or written."""

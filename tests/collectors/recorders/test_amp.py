@@ -41,7 +41,40 @@ def test_scaled_training(make, unscale, tmp_path):
     assert values(run, "grad_norm/global") == pytest.approx(norms, rel=1e-6)
     assert values(run, "amp/scale") == [1024.0] * 3 + [512.0] * 4
     assert values(run, "amp/skipped") == [0.0] * 3 + [1.0] + [0.0] * 3
-    assert [event.step for event in run.events_of("amp-skip")] == [BROKEN]
+    assert [(e.step, e.data["cause"]) for e in run.events_of("amp-skip")] == [(BROKEN, "loss")]
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_skips_in_a_row_are_counted_and_told_from_faults(fused, tmp_path, capsys):
+    p = torch.nn.Parameter(torch.ones(4))
+    optimizer = torch.optim.SGD([p], 1e-3, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**126)
+    with recording(tmp_path):
+        for number in range(8):
+            optimizer.zero_grad()
+            scaler.scale((p.sum() * 64 if number < 6 else p.sum() * torch.nan)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    run = read(tmp_path)
+    causes = [e.data["cause"] for e in run.events_of("amp-skip")]
+    assert causes == ["overflow"] * 5 + ["loss"] * 2
+    assert values(run, "amp/skipped") == [5.0]
+    assert any("GradScaler skipped 7 steps beside the 1 recorded" in s for s in run.info.diagnostics)
+    assert not capsys.readouterr().err
+
+
+def test_a_run_that_skipped_every_step_says_so(tmp_path, capsys):
+    net = mlp()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    scaler = torch.amp.GradScaler("cpu")
+    with recording(tmp_path):
+        for x, y in batches(3):
+            scaler.scale(F.cross_entropy(net(x), y) * torch.nan).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    sentence = "backward was called 3 times, and GradScaler skipped all 3 steps"
+    assert [sentence in line for line in capsys.readouterr().err.splitlines()] == [True]
+    assert any(sentence in s for s in read(tmp_path).info.diagnostics)
 
 
 def test_a_scaled_loss_divided_for_accumulation(tmp_path):

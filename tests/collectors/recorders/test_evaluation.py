@@ -217,7 +217,11 @@ def test_iterable_datasets_and_dictionaries(tmp_path):
     assert run.info.epochs == 2
 
 
-def test_nothing_but_evaluation_is_said_at_the_end(tmp_path):
+def test_nothing_but_evaluation_is_said_at_the_end(tmp_path, capsys):
     with recording(tmp_path) as recorder:
+        recorder.open()
         mean_loss(mlp(), loader())
     assert (recorder.steps, recorder.backward_calls) == (0, 0)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("traindoctor: no optimizer step was seen; backward was called 0 times")
+    assert line.removeprefix("traindoctor: ") in read(tmp_path).info.diagnostics
