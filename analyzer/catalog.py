@@ -17,6 +17,7 @@ from .detectors.divergence import Divergence
 from .detectors.exploding_gradient import ExplodingGradient
 from .detectors.frozen_parameters import FrozenParameters
 from .detectors.loss_spike import LossSpike
+from .detectors.losses_not_comparable import LossesNotComparable
 from .detectors.lr_too_high import LrTooHigh
 from .detectors.lr_too_low import LrTooLow
 from .detectors.marginal_plateau import MarginalPlateau
@@ -58,6 +59,7 @@ CATALOG: tuple[Detector, ...] = (
     ScheduleMismatch(),
     Overfitting(),
     MemorisationGap(),
+    LossesNotComparable(),
     ValidationTooNoisy(),
     TrainedPastBest(),
     StuckMetric(),

@@ -13,6 +13,7 @@ from traindoctor.run import Run
 
 from .catalog import all_detectors, choose
 from .causes import rank_causes
+from .extent import extent
 from .metrics import metrics_of
 from .phrases import is_native
 from .schedule import prescribe, recognise
@@ -75,7 +76,7 @@ def diagnose(
             skipped.append(Skipped(detector.code, detector.name, why))
         elif not found:
             passed[detector.code] = detector.name
-    ranked = rank_causes(findings, run.n_steps)
+    ranked = rank_causes(findings, extent(run).length)
     schedule, prescription = _schedule_advice(run, ranked, replay)
     return Diagnosis(
         run,

@@ -65,6 +65,11 @@ class Measure:
         value = -value if self.is_higher_better else value
         return float(np.exp(value)) if self.is_log else value
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether a metric to be maximised never left zero: at most 0.01."""
+        return self.is_higher_better and -float(self.series.values.min()) <= 0.01
+
     def progress(self, best: float) -> float:
         """What a metric gained from its first values to `best`, at least a quarter of `best`."""
         start = float(np.median(self.series.values[:3]))
@@ -122,11 +127,11 @@ def headline_rank(quantity: str) -> int:
 
 
 def held_out(run: Run, least: int) -> tuple[Measure, ...]:
-    """The measures to judge by, the loss first; metrics that only restate a recorded loss are left out."""
+    """The measures to judge by, the loss first; no metric that restates it or never left zero."""
     loss, metric = validation_loss(run), headline_metric(run, least)
     kept = [loss] if loss is not None and len(loss.series) >= least else []
     if metric is not None and not (kept and metric.name.split("/")[0] in TRANSFORMED_LOSS):
-        kept.append(metric)
+        kept += [] if metric.is_nothing else [metric]
     return tuple(kept)
 
 

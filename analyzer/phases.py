@@ -8,6 +8,7 @@ import numpy as np
 
 from traindoctor.run import Ints, Run, Series
 
+from .extent import extent
 from .memo import memoised
 
 
@@ -107,7 +108,8 @@ def is_hot(run: Run, steps: Ints) -> np.ndarray:
 
     Without a recorded learning rate every step after the first 2 % counts as hot.
     """
-    late = steps >= 0.02 * run.n_steps
+    covered = extent(run)
+    late = steps >= covered.first + 0.02 * covered.length
     found, trace = phases(run), main_learning_rate(run)
     if found is None or trace is None:
         return late

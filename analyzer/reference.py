@@ -203,6 +203,13 @@ def _finite_losses(run: Run, name: str) -> Series:
 
 
 @memoised
+def held_out_curve(run: Run, least: int = FEW_POINTS) -> Curve | None:
+    """The validation loss as a curve, None when it has fewer than `least` finite values."""
+    found = [measure for measure in held_out(run, least) if measure.is_loss]
+    return _curve(found[0].series, found[0]) if found else None
+
+
+@memoised
 def levels(run: Run, least: int = 0) -> Levels:
     """The reference levels of the run's main curve, or of a training loss of at least `least` points.
 
@@ -213,7 +220,11 @@ def levels(run: Run, least: int = 0) -> Levels:
     Raises:
         NotAssessable: see `main_curve`.
     """
-    curve = training_curve(run, least) if least else main_curve(run)
+    return levels_of(run, training_curve(run, least) if least else main_curve(run))
+
+
+def levels_of(run: Run, curve: Curve) -> Levels:
+    """The reference levels of a curve."""
     initial = float(np.median(curve.values[:3]))
     best = float(curve.medians.min())
     baseline, source, known = initial, f"the first values of the {curve.label}", False

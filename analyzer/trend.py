@@ -9,7 +9,7 @@ import numpy as np
 from traindoctor.run import Floats, Run
 
 from .memo import memoised
-from .reference import main_curve
+from .reference import Curve, main_curve
 from .signal import Slope, block_means, effective_sample_size, mann_kendall_z, theil_sen_slope
 
 LEAST_POINTS = 30
@@ -62,12 +62,16 @@ class Trend:
 
 @memoised
 def late_trend(run: Run, share: float = 0.25) -> Trend:
-    """The trend of the last `share` of the main curve, at least of 30 points or half of them, and of 8.
+    """The trend of the last `share` of the main curve, see `trend_of`.
 
     Raises:
         NotAssessable: see `main_curve`.
     """
-    curve = main_curve(run)
+    return trend_of(main_curve(run), share)
+
+
+def trend_of(curve: Curve, share: float = 0.25) -> Trend:
+    """The trend of the last `share` of a curve, at least of 30 points or half of them, and of 8."""
     n = curve.values.size
     size = min(max(round(share * n), min(LEAST_POINTS, n // 2), min(FEW, n)), n)
     values, steps = curve.values[-size:], curve.steps[-size:].astype(np.float64)

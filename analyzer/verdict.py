@@ -18,7 +18,7 @@ from .measures import held_out
 from .phrases import is_native, place, x_unit
 from .reference import FEW_POINTS, Curve, least_training_points, main_curve, training_curve
 
-ENOUGH = 8
+ENOUGH = 10
 """Fewer points than this carry no verdict on the whole of a run, whatever single checks may find in them."""
 
 RECORD_IT = "Log {} in the training script, or record the script with `traindoctor run`."

@@ -40,7 +40,8 @@ class Overfitting:
     validation (`material_alone` where the metric the run is judged by went on improving), a note otherwise.
     Where the loss did not rise or was not logged, the metric is judged the same way, if its direction is
     known: it must lose `metric_sigmas` standard errors and `metric_drop` of its progress; a warning comes
-    at `metric_material` (accuracies: `accuracy_drop` and `accuracy_material`, as fractions of 1).
+    at `metric_material` (`second` times that beside a loss that did not rise; accuracies: `accuracy_drop`
+    and `accuracy_material`, as fractions of 1).
 
     Why it matters: the last checkpoint is worse than an earlier one, and the steps since were wasted.
 
@@ -72,6 +73,7 @@ class Overfitting:
     metric_sigmas: float = 4.0
     metric_drop: float = 0.05
     metric_material: float = 0.15
+    second: float = 2.0
     accuracy_drop: float = 0.02
     accuracy_material: float = 0.05
 
@@ -87,8 +89,10 @@ class Overfitting:
             raise NotAssessable(_too_few_evaluations(run, self.least_evaluations))
         curve = training_curve(run, self.least_evaluations)
         for measure in measures:
-            look = self._loss if measure.is_loss else self._metric
-            found = look(run, curve, measure)
+            if measure.is_loss:
+                found = self._loss(run, curve, measure)
+            else:
+                found = self._metric(run, curve, measure, 1.0 if len(measures) == 1 else self.second)
             if found is not None:
                 yield found
                 return
@@ -114,7 +118,7 @@ class Overfitting:
         claim = Claim(measure, after, lost, after.rise / threshold, is_material, then, now)
         return self._finding(run, claim, change)
 
-    def _metric(self, run: Run, curve: Curve, measure: Measure) -> Finding | None:
+    def _metric(self, run: Run, curve: Curve, measure: Measure, strictness: float) -> Finding | None:
         after = after_best(measure.series)
         is_accuracy = measure.name == ACCURACY_VALIDATION
         scale = 1.0 if is_accuracy else measure.progress(after.best)
@@ -133,7 +137,7 @@ class Overfitting:
         if now > then - _block_noise(curve):
             return None
         lost = after.rise / scale
-        claim = Claim(measure, after, lost, after.rise / threshold, lost >= material, then, now)
+        claim = Claim(measure, after, lost, after.rise / threshold, lost >= strictness * material, then, now)
         return self._finding(run, claim, None)
 
     def _finding(self, run: Run, claim: Claim, change: MetricChange | None) -> Finding:

@@ -14,10 +14,11 @@ from traindoctor.run import Run
 
 from ..phases import phases
 from ..phrases import confidence, measured, place, x_unit
-from ..reference import Curve, levels, main_curve
+from ..reference import Curve, held_out_curve, levels_of, main_curve
 from ..signal import block_edges, block_medians
-from ..trend import Trend, late_trend
+from ..trend import Trend, trend_of
 
+LEAST_HELD_OUT = 10
 WINDOWS = (0.34, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
@@ -25,17 +26,18 @@ WINDOWS = (0.34, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.9
 class Plateau:
     """Reports a loss proven flat at the end of the run, far from solved, with the learning rate still high.
 
-    Looks at the last quarter of the training losses; where none were logged, of the validation losses, else
-    of the values of a held-out metric. Four things must hold. There is no significant trend: Mann and
-    Kendall's score of 20 block means lies within 2.33. A fall is also proven small: the upper bound (5 %) of
-    the Theil-Sen slope, carried on for as many steps again, gains less than `equivalence` of the progress
-    made. The level is no worse than the best by more than `worse` of it. And there is something to gain: the
-    learning rate is still at least `hot` of its peak, and the training skill 1 - loss/B0 is below `solved`.
-    The plateau is the longest ending of the run that is flat by the same test, less what lies above its
-    level at the beginning. Warning when it takes at least `long` of the run, the skill is below
-    `nearly_solved`, a learning rate was recorded and the last quarter holds `least_effective` independent
-    losses; a note otherwise. No answer with fewer than `few_effective`, or where most values depend on
-    the ones before.
+    Looks at the last quarter of the training losses; where none were logged or they show nothing, of the
+    validation losses, else of the values of a held-out metric. Four things must hold. There is no
+    significant trend: Mann and Kendall's score of 20 block means lies within 2.33. A fall is also proven
+    small: the upper bound (5 %) of the Theil-Sen slope, carried on for as many steps again, gains less than
+    `equivalence` of the progress made (a significant fall counts as flat when it gains less than
+    `negligible` of it). The level is no worse than the best by more than `worse` of it. And there is
+    something to gain: the learning rate is still at least `hot` of its peak, and the training skill 1 -
+    loss/B0 is below `solved`. The plateau is the longest ending of the run that is flat by the same test,
+    less what lies above its level at the beginning. Warning when it takes at least `long` of the run, the
+    skill is below `nearly_solved`, a learning rate was recorded, the fall is not significant and the last
+    quarter holds `least_effective` independent losses; a note otherwise. No answer with fewer than
+    `few_effective`, or where most values depend on the ones before.
 
     Why it matters: the steps since the onset bought nothing; a decaying learning rate usually lowers the
     loss at once, by averaging out the noise of large steps.
@@ -62,6 +64,7 @@ class Plateau:
     name: str = "plateau"
     needs: tuple[str, ...] = ()
     equivalence: float = 0.02
+    negligible: float = 0.005
     hot: float = 0.3
     solved: float = 0.95
     nearly_solved: float = 0.85
@@ -76,13 +79,21 @@ class Plateau:
         Raises:
             NotAssessable: too few (independent) losses, or the loss is no progress signal.
         """
-        curve, level, trend = main_curve(run), levels(run), late_trend(run)
+        curve = main_curve(run)
+        found = list(self._look(run, curve))
+        held_out = held_out_curve(run, LEAST_HELD_OUT)
+        if not found and held_out is not None and curve.measure is None:
+            found = list(self._look(run, held_out))
+        yield from found
+
+    def _look(self, run: Run, curve: Curve) -> Iterator[Finding]:
+        level, trend = levels_of(run, curve), trend_of(curve)
         skill = level.skill(trend.level)
         found = phases(run)
         if (not math.isnan(skill) and skill >= self.solved) or (found and found.final_share < self.hot):
             return
         has_worsened = trend.level - level.best > self.worse * level.progress
-        if trend.is_falling or trend.is_rising or has_worsened:
+        if trend.is_rising or has_worsened or not self._is_flat(trend, level.progress):
             return
         needed = min(self.least_effective, max(self.few_effective, 0.6 * trend.n_points))
         if trend.n_effective < needed:
@@ -90,24 +101,23 @@ class Plateau:
                 f"the last quarter holds {trend.n_effective:.0f} independent values of the {curve.label}; "
                 f"{needed:.0f} are needed to tell a plateau from noise"
             )
-        if not self._is_flat(trend, level.progress):
-            return
-        is_certain = trend.n_effective >= self.least_effective
+        is_certain = curve.measure is None and trend.n_effective >= self.least_effective
         for share in WINDOWS:
-            longer = late_trend(run, share)
-            if self._is_flat(longer, level.progress):
+            longer = trend_of(curve, share)
+            if self._is_flat(longer, level.progress) and longer.is_falling <= trend.is_falling:
                 trend = longer
         gain = trend.largest_gain(trend.length) / level.progress
-        yield self._finding(run, curve, trend, gain, skill, found is not None and is_certain)
+        is_certain = is_certain and found is not None and not trend.is_falling
+        yield self._finding(run, curve, trend, gain, skill, is_certain)
 
     def _is_flat(self, trend: Trend, progress: float) -> bool:
-        has_trend = trend.is_falling or trend.is_rising
-        return not has_trend and trend.largest_gain(trend.length) < self.equivalence * progress
+        allowed = self.negligible if trend.is_falling else self.equivalence
+        return not trend.is_rising and trend.largest_gain(trend.length) < allowed * progress
 
     def _finding(
         self, run: Run, curve: Curve, trend: Trend, gain: float, skill: float, is_certain: bool
     ) -> Finding:
-        start = _onset(curve, trend, 0.01 * levels(run).progress)
+        start = _onset(curve, trend, 0.01 * levels_of(run, curve).progress)
         total = int(curve.steps[-1] - curve.steps[0]) + 1
         length = int(curve.steps[-1]) - start + 1
         share = length / total

@@ -11,10 +11,11 @@ from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import EPOCH
 from traindoctor.run import Floats, Run, Series
 
+from ..extent import extent
 from ..optimizer_code import optimizer_code
 from ..outcome import final_skill
 from ..phases import main_group, main_learning_rate
-from ..phrases import place, x_unit
+from ..phrases import is_native, place, x_unit
 
 MIN_POINTS = 20
 RESTARTING = {"CosineAnnealingWarmRestarts", "CyclicLR"}
@@ -31,7 +32,8 @@ class ScheduleMismatch:
     than a fifth of the peak) by more than `rise` of the peak, as CosineAnnealingLR does past T_max; *never
     out of warm-up*: it only rose until the end, by more than 2 %, or stayed below half of the `max_lr` that
     was set. A warning, unless it cost nothing: a note when the run had reached `solved_skill`, and for a
-    rise that leaves the final rate below a fifth of the peak.
+    rise that leaves the final rate below a fifth of the peak; in logs of other tools also for a rate that
+    rises twice or more, and for a warm-up in a run that may not be over.
 
     Why it matters: the scheduler counts its own steps, nothing checks them against the loop. A horizon in
     epochs that is stepped per batch ends after a few batches; one stepped per epoch hardly begins; N
@@ -81,8 +83,8 @@ class ScheduleMismatch:
             run,
             Severity.CRITICAL,
             int(trace.steps[0]),
-            f"The learning rate is zero: it was 0 in all {len(trace)} recorded steps; nothing was trained.",
-            {"steps": (float(len(trace)), "steps")},
+            f"The learning rate is zero: all {len(trace)} recorded values are 0; nothing was trained.",
+            {"recorded values": (float(len(trace)), "values")},
         )
 
     def _too_short(self, run: Run, trace: Series, peak: float) -> Finding | None:
@@ -91,7 +93,7 @@ class ScheduleMismatch:
         if last >= len(trace):
             return None
         first = int(trace.steps[last])
-        share = first / max(run.n_steps, 1)
+        share = extent(run).share_before(first)
         if share >= self.too_early:
             return None
         # The decay that ends too early is to blame from where it starts, not only once it is over.
@@ -102,7 +104,7 @@ class ScheduleMismatch:
             int(trace.steps[decay]),
             f"The schedule ends too early: from {place(run, first)} on, after {share:.0%} of the run, the "
             f"learning rate stayed below {self.spent:.0%} of its peak {peak:.3g}, so the other "
-            f"{1.0 - share:.0%} of the steps hardly trained.",
+            f"{1.0 - share:.0%} of the run hardly trained.",
             {
                 "spent at": (float(first), x_unit(run)),
                 "share of run before": (share, "fraction"),
@@ -125,7 +127,8 @@ class ScheduleMismatch:
         bottom = int(np.argmin(np.where(np.arange(lr.size) <= int(np.argmax(climbed)), low_at(lr), np.inf)))
         first, end = int(trace.steps[bottom]), float(lr[-1]) / peak
         turns = _n_turns(lr, peak)
-        severity = self._cost(run) if end > 0.2 else Severity.INFO
+        is_cycle = turns >= 2 and not _scheduler(run)  # a log that names no scheduler may cycle on purpose
+        severity = self._cost(run) if end > 0.2 and not is_cycle else Severity.INFO
         return self._finding(
             run,
             severity,
@@ -155,9 +158,10 @@ class ScheduleMismatch:
         evidence = {"first": (float(lr[0]), "1/step"), "peak": (peak, "1/step")}
         if misses_plan:
             evidence |= {"planned peak": (planned, "1/step"), "share of plan": (peak / planned, "fraction")}
+        may_go_on = not is_native(run) and not misses_plan and run.info.status != "finished"
         return self._finding(
             run,
-            self._cost(run),
+            Severity.INFO if may_go_on else self._cost(run),
             int(trace.steps[0]),
             f"The schedule never leaves its warm-up: the learning rate began at {lr[0]:.3g} and only reached "
             f"{peak:.3g} by the end{reached}.{unit}",
@@ -180,14 +184,28 @@ class ScheduleMismatch:
             message,
             {"since": float(first), **{name: value for name, (value, _) in evidence.items()}},
             {"since": x_unit(run), **{name: unit for name, (_, unit) in evidence.items()}},
-            Remedy(
-                f"Give the scheduler a horizon of {run.n_steps} optimizer steps and step it once after each.",
-                f"{optimizer_code(run)}\n"
-                "scheduler = torch.optim.lr_scheduler.LinearLR(\n"
-                f"    optimizer, start_factor=1.0, end_factor=0.0, total_iters={max(run.n_steps, 1)})\n"
-                "# in the loop, once per batch:\noptimizer.step()\nscheduler.step()",
-            ),
+            _remedy(run),
         )
+
+
+def _remedy(run: Run) -> Remedy:
+    """The horizon in the unit the log counts; without a number where that is neither steps nor epochs."""
+    unit = run.info.x_unit
+    if unit not in ("optimizer steps", "epochs"):
+        return Remedy("Give the scheduler as its horizon the number of times its step() is called.")
+    is_epochs = unit == "epochs"
+    horizon = max(extent(run).length if is_epochs else run.n_steps, 1)
+    what, when = (
+        ("epochs", "at the end of each epoch") if is_epochs else ("optimizer steps", "once per batch")
+    )
+    calls = "scheduler.step()" if is_epochs else "optimizer.step()\nscheduler.step()"
+    return Remedy(
+        f"Give the scheduler a horizon of {horizon} {what} and step it once after each.",
+        f"{optimizer_code(run)}\n"
+        "scheduler = torch.optim.lr_scheduler.LinearLR(\n"
+        f"    optimizer, start_factor=1.0, end_factor=0.0, total_iters={horizon})\n"
+        f"# in the loop, {when}:\n{calls}",
+    )
 
 
 def low_at(lr: Floats) -> Floats:

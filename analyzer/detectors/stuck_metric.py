@@ -22,9 +22,9 @@ class StuckMetric:
     """Reports a held-out metric that stays at zero, or at one value, while the training loss falls.
 
     The metric that the run is judged by must have at least `least_evaluations` values and be either exactly
-    constant, or (where higher is better) never above `nothing` (one hundred times that where any value of
-    the log exceeds 1). The training loss fell by more than `fall` of its first value meanwhile. No other
-    metric of the same split may have moved: then the metric is a hard one, not a broken one.
+    constant, other than perfect, or (where higher is better) never above `nothing`. The training loss fell
+    by more than `fall` of its first value meanwhile. No other metric of the same split may have moved: then
+    the metric is a hard one, not a broken one.
 
     Why it matters: the model may well learn; what is evaluated is something else (wrong label mapping, class
     ids off by one, an empty prediction after thresholding, weights that are not loaded), so that
@@ -78,12 +78,12 @@ class StuckMetric:
     def _is_stuck(self, metric: Measure) -> bool:
         values = metric.series.values
         if float(np.ptp(values)) == 0.0:
-            return True
+            perfect = (-1.0, -100.0) if metric.is_higher_better else (0.0,)
+            return float(values[0]) not in perfect
         return metric.is_higher_better and self._is_nothing(-values)
 
     def _is_nothing(self, values: np.ndarray) -> bool:
-        top = float(values.max())
-        return top <= self.nothing * (100.0 if top > 1.0 else 1.0) and float(values.min()) >= -self.nothing
+        return float(values.max()) <= self.nothing and float(values.min()) >= -self.nothing
 
     def _others_move(self, run: Run, metric: Measure) -> bool:
         split = metric.name.rpartition("/")[2]

@@ -29,7 +29,8 @@ class TrainedPastBest:
     least `late` of the run before the end, and the tail, the median of the last max(3, n/6) evaluations, is
     worse by more than `sigmas` standard errors and by more than `least_rise` of the progress on that
     measure (`least_drop` for accuracy). Warning when it is worse by `material` of that progress (accuracy
-    by `material_drop`, other metrics by `material_metric`), a note otherwise.
+    by `material_drop`, other metrics by `material_metric`; beside a loss that did not turn, by `second`
+    times that), a note otherwise.
 
     Why it matters: whoever uses the last checkpoint gets a worse model, and pays for the steps besides.
 
@@ -58,6 +59,7 @@ class TrainedPastBest:
     material: float = 0.1
     material_metric: float = 0.15
     material_drop: float = 0.05
+    second: float = 2.0
     least_evaluations: int = 6
 
     def check(self, run: Run) -> Iterator[Finding]:
@@ -75,12 +77,13 @@ class TrainedPastBest:
                 "direction is known"
             )
         for measure in measures:
-            found = self._turned(run, measure)
+            is_second = not measure.is_loss and len(measures) > 1
+            found = self._turned(run, measure, self.second if is_second else 1.0)
             if found is not None:
                 yield found
                 return
 
-    def _turned(self, run: Run, measure: Measure) -> Finding | None:
+    def _turned(self, run: Run, measure: Measure, strictness: float) -> Finding | None:
         after = after_best(measure.series)
         least, material, scale = self.least_rise, self.material_metric, measure.progress(after.best)
         if measure.is_loss:
@@ -92,7 +95,7 @@ class TrainedPastBest:
         threshold = max(self.sigmas * after.standard_error / scale, least)
         if lost <= threshold or since < self.late * extent(run).length:
             return None
-        return self._finding(run, measure, after, lost, lost / threshold, lost >= material)
+        return self._finding(run, measure, after, lost, lost / threshold, lost >= strictness * material)
 
     def _finding(
         self, run: Run, measure: Measure, after: AfterBest, lost: float, margin: float, is_material: bool

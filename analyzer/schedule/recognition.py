@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from traindoctor import x_axis
 from traindoctor.finding import Schedule
 from traindoctor.names import ACCURACY_VALIDATION, EPOCH, LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Floats, Ints, Run
@@ -22,6 +23,8 @@ from .trace import Trace, cleaned, coarse_trace, epoch_trace, step_trace, thinne
 
 LEVELS = ((1e-6, 2e-6), (1e-6, 2e-3), (1e-3, 2e-3), (1e-2, 2e-3))
 """(floor as a share of the peak LR, accepted deviation), the strictest first. Source: Ours."""
+
+MOST_EPOCHS = 1_000_000
 
 NEIGHBOURS = 40
 """Candidates still looked at after the first that fits to float32 precision but not exactly."""
@@ -46,10 +49,11 @@ def recognise(run: Run) -> Schedule:
     if not rates:
         return Schedule("unknown")
     group, series = next(iter(rates.items()))
+    unit = run.info.x_unit
     found = recognise_trace(
         series.steps,
         series.values,
-        epoch_ends=epoch_ends(run),
+        epoch_ends=_every_epoch(series.steps) if unit == "epochs" else epoch_ends(run),
         metrics=_metrics(run),
         scheduler=run.info.optimizers[0].scheduler if run.info.optimizers else "",
     )
@@ -57,7 +61,20 @@ def recognise(run: Run) -> Schedule:
     others = {name: _relation(series.values, other.values) for name, other in rates.items() if name != group}
     if others:
         parameters["other_groups"] = others
-    return Schedule(found.family, parameters, found.code, found.error, group)
+    if unit == "epochs" and parameters.get("unit") == "step":
+        parameters["unit"] = "epoch"
+    # The code of a schedule that counts other things than steps or epochs would not do what the log shows.
+    is_usable = unit == "optimizer steps" or (unit == "epochs" and found.parameters.get("unit") == "epoch")
+    if unit not in ("optimizer steps", "epochs") and "unit" in parameters:
+        parameters["unit"] = x_axis.nouns(unit)[0]
+    return Schedule(found.family, parameters, found.code if is_usable else "", found.error, group)
+
+
+def _every_epoch(steps: Ints) -> Ints:
+    """Every epoch on an axis that counts them; those of the log where the axis is longer than any training."""
+    if not len(steps) or int(steps[-1]) - int(steps[0]) > MOST_EPOCHS:
+        return steps
+    return np.arange(int(steps[0]), int(steps[-1]) + 1)
 
 
 def recognise_trace(
