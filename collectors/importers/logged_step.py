@@ -41,11 +41,9 @@ def count_by_logged_step(log: Logbook, preferred: str = "") -> None:
         unit = "epochs" if name.lower().rsplit("/")[-1] in ("epoch", "epochs") else "optimizer steps"
         if unit == "epochs" and name == preferred and not _is_axis(points, rows, once=True):
             continue
-        own = log.x_unit
         _move(log, name, rows)
         log.x_unit = unit
-        if own != unit:
-            log.note(f"x is `{name}`, which is logged in each row; the log's own `_step` counts log calls")
+        log.note(f"x is `{name}`, which is logged in each row, not the tracker's own `_step`")
         return
 
 

@@ -131,17 +131,21 @@ def _metric(source: Source, log: Logbook) -> Timed:
     x: list[float] = []
     values: list[float] = []
     times: list[float] = []
+    least, last_line = 2, 0
     for line, text in source.lines():
         cells = text.split()
-        time = number(cells[0]) if len(cells) > 1 else None
-        value = number(cells[1]) if len(cells) > 1 else None
-        step = number(cells[2]) if len(cells) > 2 else 0.0
-        if time is None or value is None or step is None or not math.isfinite(time):
+        found = [number(cell) for cell in cells[:3]]
+        if len(found) < least or None in found or not math.isfinite(found[0] or 0.0):
             log.note(f"lines of {source.path.name} that are not `time value step` were left out", line=line)
             continue
-        x.append(step)
-        values.append(value)
-        times.append(time / 1000.0)
+        least = len(found)  # a line that is shorter than those before it was cut
+        times.append((found[0] or 0.0) / 1000.0)
+        values.append(found[1] or 0.0)
+        x.append(found[2] or 0.0 if least > 2 else 0.0)
+        last_line = line
+    if x and source.is_cut():
+        log.note(f"the last line of {source.path.name} is cut and was left out", line=last_line)
+        del x[-1], values[-1], times[-1]
     return Timed(x, values, times)
 
 

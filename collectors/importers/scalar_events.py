@@ -221,8 +221,12 @@ class ScalarEvents:
                 end += 1
         if payload[end] != 0x2A:
             return
-        probed = message("Event").FromString(payload[:-4] + _FLOAT.pack(_PROBE))
-        if _scalar(probed.summary.value[0], plugin) == _PROBE:
+        try:
+            probed = message("Event").FromString(payload[:-4] + _FLOAT.pack(_PROBE))
+        except DecodeError:
+            return  # it ends in something else
+        values = probed.summary.value
+        if len(values) == 1 and _scalar(values[0], plugin) == _PROBE:
             self._layouts[payload[end:-4]] = index
 
     def _text(self, tag: str, value: Any) -> None:
