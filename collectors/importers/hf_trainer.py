@@ -173,6 +173,8 @@ def _declare(values: Mapping[str, float], log: Logbook) -> None:
         elif name in ("rewards/accuracies", "eval_rewards/accuracies"):
             split = "validation" if name.startswith("eval") else "train"
             log.declare(name, Meaning(f"preference_accuracy/{split}", split, "higher", "fraction"))
+        elif name in ("rewards/chosen", "rewards/rejected"):
+            log.declare(name, Meaning(f"{name.replace('/', '_')}/train", "train"))
         elif not name.startswith(_HELD_OUT) and not classify(name).tells_split:
             log.declare(name, classify(f"train_{name}"))
 

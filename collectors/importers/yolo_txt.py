@@ -34,7 +34,7 @@ class YoloTxt:
         """By rows that begin like `0/299 5.7G` and hold nothing but numbers."""
         rows = _head(source)
         good = sum(bool(_FIRST.match(row)) and len(row.split()) >= 10 for row in rows)
-        return CERTAIN if good and good >= 0.8 * len(rows) else 0.0
+        return CERTAIN if good and good >= min(0.8 * len(rows), len(rows) - 1) else 0.0
 
     def read(self, source: Source, log: Logbook) -> None:
         """x is the epoch before the slash, 0-based.

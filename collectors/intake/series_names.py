@@ -75,7 +75,7 @@ def words(name: str) -> list[str]:
         >>> words("eval/trainLoss (avg)"), words("mAP50-95(B)"), words("TRAIN_LOSS")
         (['eval', 'train', 'loss', 'avg'], ['map50', '95', 'b'], ['train', 'loss'])
     """
-    head = re.sub(r"m(?=AP|IoU|IOU)", "m\N{WORD JOINER}", name)
+    head = re.sub(r"m(?=AP|IOU)", "m\N{WORD JOINER}", name.replace("IoU", "IOU"))
     return _WORD.findall(_CAMEL.sub(" ", head).replace("\N{WORD JOINER}", "").lower())
 
 

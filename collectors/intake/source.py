@@ -20,6 +20,8 @@ import zstandard
 
 from traindoctor.errors import RunNotFoundError, UnreadableLogError
 
+from .torn_json import salvaged
+
 HEAD = 1 << 16
 MAX_LINE = 1 << 24
 MAX_JSON = 1 << 28
@@ -174,10 +176,20 @@ class Source:
     def json(self) -> Any:
         """The whole file as one JSON value; `NaN` and `Infinity` are accepted.
 
+        Of a document whose end is missing, what stands before is returned; see `damage`.
+
         Raises:
             UnreadableLogError: it is too long, too deep, or no JSON; the message names line and column.
         """
-        return parse_json(self.text(), self.name)
+        text = self.text()
+        try:
+            return parse_json(text, self.name)
+        except UnreadableLogError:
+            found = salvaged(text)
+            if not found:
+                raise
+            self._damaged("the document is cut: what stands before its end was read")
+            return found
 
     def beside(self, name: str) -> Source | None:
         """A companion file in the same folder, None when it is absent or unreadable."""
