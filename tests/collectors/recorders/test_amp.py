@@ -52,7 +52,7 @@ def test_skips_in_a_row_are_counted_and_told_from_faults(fused, tmp_path, capsys
     with recording(tmp_path):
         for number in range(8):
             optimizer.zero_grad()
-            scaler.scale((p.sum() * 64 if number < 6 else p.sum() * torch.nan)).backward()
+            scaler.scale(p.sum() * 64 if number < 6 else p.sum() * torch.nan).backward()
             scaler.step(optimizer)
             scaler.update()
     run = read(tmp_path)
