@@ -42,11 +42,13 @@ class _Known:
 
     Attributes:
         owner: index of the first optimizer that held it.
+        finder: index of the optimizer with whose model it was found.
     """
 
     parameter: weakref.ref[Tensor]
     info: ParameterInfo
     owner: int = -1
+    finder: int = -1
 
 
 class ModelRecorder(Part):
@@ -112,13 +114,16 @@ class ModelRecorder(Part):
                 self._describe(f"parameter{position}", p, None, "", groups)
             known = self._known[id(p)]
             known.owner = track.index if known.owner < 0 else known.owner
+        described = list(self._known.values())
+        for known in described:
+            known.finder = track.index if known.finder < 0 else known.finder
         if track.index not in self._optimizers:
             scheduler = scheduler_of(optimizer) if len(self._optimizers) < MOST_SEARCHES else ""
-            described = tuple(map(settings, optimizer.param_groups, labels))
-            self._optimizers[track.index] = OptimizerInfo(track.name, described, scheduler)
+            kept = tuple(map(settings, optimizer.param_groups, labels))
+            self._optimizers[track.index] = OptimizerInfo(track.name, kept, scheduler)
         self.recorder.sink.meta(
             {
-                "parameters": [asdict(known.info) for known in self._known.values()],
+                "parameters": [asdict(known.info) for known in described],
                 "optimizers": [asdict(self._optimizers[index]) for index in sorted(self._optimizers)],
             }
         )
@@ -164,6 +169,16 @@ class ModelRecorder(Part):
         """Its name if this is the first optimizer that holds it, else ""."""
         known = self._known[id(parameter)]
         return known.info.name if known.owner == track.index else ""
+
+    def unheld(self, track: Track) -> list[tuple[Tensor, ParameterInfo]]:
+        """The parameters that were found with this optimizer's model and that no optimizer holds.
+
+        Never those found by another one: its thread may be writing their gradients now.
+        """
+        optimizers = self.recorder.optimizers()
+        held = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
+        found = [k for k in list(self._known.values()) if k.owner < 0 and k.finder == track.index]
+        return [(p, k.info) for k in found if (p := k.parameter()) is not None and id(p) not in held]
 
     def info(self, parameter: Tensor) -> ParameterInfo:
         """The description of a parameter of an optimizer that was looked at.

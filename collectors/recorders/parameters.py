@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from .device import is_capturing
 from .part import Part
 from .statistics import QUANTITIES, ParameterStatistics, Table
+from .unheld import UnheldParameters
 
 if TYPE_CHECKING:
     from .run_recorder import Recorder
@@ -23,7 +24,7 @@ MOST_LAYOUTS = 8
 
 
 class ParameterRecorder(Part):
-    """Measures the parameters that an optimizer holds, at the governor's cadence."""
+    """Measures the parameters that an optimizer holds, at the governor's cadence, and seldom the others."""
 
     name = "parameter statistics"
 
@@ -34,6 +35,7 @@ class ParameterRecorder(Part):
     def reset(self) -> None:
         """Begin anew with nothing under way, in a forked child."""
         self._tables: list[Table] = []
+        self._unheld = UnheldParameters(self.recorder.model)
 
     def before_step(self, track: Track, optimizer: Optimizer) -> bool:
         """Decide whether this step is measured and keep the weights if so."""
@@ -95,6 +97,9 @@ class ParameterRecorder(Part):
                 self._describe(track, optimizer, found, statistics)
             values = statistics.measure(found, [norms.get(id(p)) for p in found])
             self._tables.append(Table(track.steps, statistics.names, values))
+            unheld = self._unheld.table(track)
+            if unheld is not None:
+                self._tables.append(unheld)
             self._write(wait=False)
             cost = perf_counter_ns() - began + cost_before_ns
             every = track.governor.measured(track.steps, cost, step_ns)

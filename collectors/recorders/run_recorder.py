@@ -63,8 +63,8 @@ class Recorder:
         self.is_entered = False
         self.is_launched = False
         self._patches = Patches()
-        self.parameters = ParameterRecorder(self)
         self.model = ModelRecorder(self)
+        self.parameters = ParameterRecorder(self)
         self.loader = LoaderRecorder(self)
         self.evaluation = EvaluationRecorder(self)
         self.predictions = PredictionRecorder(self)

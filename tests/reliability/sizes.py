@@ -1,4 +1,4 @@
-"""How large the reliability tests are: small at every push, large with TRAINDOCTOR_NIGHTLY=1 (`make nightly`)."""
+"""How large the tests are: small at every push, large with TRAINDOCTOR_NIGHTLY=1 (`make nightly`)."""
 
 import os
 

@@ -184,3 +184,41 @@ def test_groups_that_are_swapped_do_not_cost_a_search_each_time(tmp_path, monkey
         train(net, optimizer, 8)
     assert len(searches) <= 3
     assert read(tmp_path).n_steps == 8
+
+
+def test_parameters_that_no_optimizer_holds_are_measured_too(tmp_path):
+    net = mlp()
+    net[0].weight.requires_grad_(False)
+    optimizer = torch.optim.SGD(net[2].parameters(), 0.1)  # 0.bias is forgotten, its gradients add up
+    expected = {}
+    with recording(tmp_path):
+        for step, (x, y) in enumerate(batches(20)):
+            optimizer.zero_grad()
+            F.cross_entropy(net(x), y).backward()
+            optimizer.step()
+            if step in (0, 1, 2, 4, 8, 16):
+                expected[step] = net[0].bias.grad.norm().item()
+    run = read(tmp_path)
+    frozen, forgotten = run.parameter("weight_std")["0.weight"], run.parameter("grad_norm")["0.bias"]
+    assert frozen.steps.tolist()[:5] == [0, 1, 2, 4, 8]
+    assert frozen.values[0] == pytest.approx(net[0].weight.std(correction=0).item(), rel=1e-5)
+    kept = dict(zip(forgotten.steps.tolist(), forgotten.values.tolist(), strict=True))
+    assert kept == pytest.approx({step: expected[step] for step in kept}, rel=1e-5)
+    assert "0.weight" not in run.parameter("grad_norm")
+    assert "0.bias" not in run.parameter("update_norm")
+    assert not run.info.diagnostics
+
+
+def test_an_optimizer_that_steps_later_still_owns_its_parameters(tmp_path):
+    both = nn.ModuleDict({"a": mlp(), "b": mlp()})
+    first, second = (torch.optim.SGD(both[name].parameters(), 0.1) for name in "ab")
+    with recording(tmp_path):
+        for step, (x, y) in enumerate(batches(4)):
+            for name, optimizer in (("a", first), ("b", second)):
+                if step or name == "a":
+                    optimizer.zero_grad()
+                    F.cross_entropy(both[name](x), y).backward()
+                    optimizer.step()
+    run = read(tmp_path)
+    assert run.parameter("weight_norm")["a.0.weight"].steps.tolist() == [0, 1, 2, 3]
+    assert run.parameter("weight_norm")["b.0.weight"].steps.tolist() == [0, 1, 2]
