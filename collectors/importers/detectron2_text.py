@@ -57,11 +57,7 @@ class _Reader:
         """The row of a line, None when it holds none."""
         if "iter: " in line:
             found = _EVENT.search(line)
-            values = (
-                {n: v for n, t in _FIELD.findall(found.group(2)) if (v := number(t)) is not None}
-                if found
-                else {}
-            )
+            values = {name: float(text) for name, text in _FIELD.findall(found.group(2))} if found else {}
             if found is None or not values:
                 return None
             self._iteration = float(found.group(1))

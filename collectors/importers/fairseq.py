@@ -9,7 +9,7 @@ from ..intake.importer import CERTAIN
 from ..intake.logbook import Logbook, Meaning
 from ..intake.numbers import number, numbers_of
 from ..intake.source import Source
-from ..intake.text_lines import Row, matches, pairs, pour
+from ..intake.text_lines import Row, matches, pour
 
 _KIND = re.compile(r"(?:\||\[)\s*(train_inner|train|valid\w*|test)\s*(?:\||\]\[?)")
 _INNER = re.compile(r"\bepoch\s+(\d+):\s+\d+\s*/\s*\d+\s+(.*)$")
@@ -93,7 +93,7 @@ class _Reader:
     def _text(self, kind: re.Match[str] | None, line: str) -> dict[str, float]:
         inner = _INNER.search(line)
         if inner is not None:
-            return {"epoch": float(inner.group(1)), **pairs(inner.group(2))} if "=" in inner.group(2) else {}
+            return {"epoch": float(inner.group(1)), **_fields(inner.group(2))}
         found = _EPOCH.search(line)
         if found is None:
             return {}
@@ -105,6 +105,17 @@ class _Reader:
         elif told.startswith(("valid", "test")):
             prefix = told
         return {"epoch": float(found.group(1)), **_cells(found.group(2), prefix)}
+
+
+def _fields(text: str) -> dict[str, float]:
+    """`loss=3.1, nll_loss=1.2`."""
+    out: dict[str, float] = {}
+    for field in text.split(", "):
+        name, sign, value = field.partition("=")
+        found = number(value) if sign else None
+        if found is not None:
+            out[name.strip()] = found
+    return out
 
 
 def _cells(text: str, prefix: str) -> dict[str, float]:

@@ -60,6 +60,7 @@ class _Reader:
         if "train_runtime" in values:
             self.log.fact(seconds=values["train_runtime"], status="finished")
             return None
+        values = {n: v for n, v in values.items() if not n.endswith(("_runtime", "_per_second"))}
         if not self.per_epoch:
             return epoch, values
         return float(round(epoch * self.per_epoch)), {**values, "epoch": epoch}

@@ -81,8 +81,7 @@ class _Reader:
         found = _STEP.match(line)
         if found is None:
             return None
-        fields = ((name, number(text)) for name, text in _FIELD.findall(line, found.end()))
-        values = {name: value for name, value in fields if value is not None}
+        values = {name: float(text) for name, text in _FIELD.findall(line, found.end())}
         if not values:
             return None
         step = float(found.group(1))

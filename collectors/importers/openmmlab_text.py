@@ -6,7 +6,7 @@ import re
 
 from ..intake.importer import CERTAIN, LIKELY
 from ..intake.logbook import Logbook
-from ..intake.numbers import NUMBER, number
+from ..intake.numbers import NUMBER
 from ..intake.source import Source
 from ..intake.text_lines import Row, matches, pour
 
@@ -58,7 +58,7 @@ class _Reader:
         if found is None:
             return None
         counter, mode, first, first_total, second, second_total, rest = found.groups()
-        values = {name: value for name, text in _FIELD.findall(rest) if (value := number(text)) is not None}
+        values = {name: float(text) for name, text in _FIELD.findall(rest)}
         for name in ("memory", "eta", "base_lr" if "lr" in values else "eta"):
             values.pop(name, None)
         if not values:

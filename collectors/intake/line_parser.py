@@ -11,6 +11,7 @@ from .line_words import (
     AVERAGE,
     BEST,
     CLOCK,
+    CLOCK_SIGN,
     COCO,
     COUNT_WORD,
     DELIMITER,
@@ -25,6 +26,7 @@ from .line_words import (
     POSTFIX,
     SECTION,
     SEPARATOR,
+    STAMP,
 )
 from .series_names import FILLERS, SPLITS, classify, words
 
@@ -42,7 +44,10 @@ class ShapeBook:
     def shape(self, line: str) -> tuple[Shape, list[str]]:
         """The shape of a line, and its numbers as texts."""
         if ":" in line:
-            line = CLOCK.sub("", line)
+            stamp = STAMP.match(line)
+            line = line[stamp.end() :] if stamp else line
+            if CLOCK_SIGN.search(line):
+                line = CLOCK.sub("", line)
         if "@[" in line:
             line = COCO.sub(_coco_name, line)
         parts = NUMBER.split(line, MAX_NUMBERS)
@@ -57,7 +62,7 @@ class ShapeBook:
 
 def _coco_name(found: re.Match[str]) -> str:
     what, iou, area, most = found.groups()
-    return f"{what}_IoU{iou.replace(':', '_')}_{area}_{most}"
+    return f"{what}_iou{iou.replace(':', '_')}_{area}_{most}"
 
 
 @dataclass
@@ -71,6 +76,7 @@ class _Parser:
     total: int = -1
     by_batch: bool = False
     samples: bool = False
+    episodes: bool = False
     section: str = ""
     topic: str = ""
     last: str = ""
@@ -88,14 +94,42 @@ class _Parser:
             self.last = self._number(index, self.literals[index], self.literals[index + 1])
         if not self.numbers:
             self._see_section(first)
+        self._settle_pairs()
         section = self.topic if self.pairs else self.section
         heading = (
             not self.pairs and (self._is_marked() or bool(section and not self.numbers)) and self._is_short()
         )
         return Shape(
-            self.epoch, self.step, self.total, self.by_batch, self.samples, is_bar and self.total >= 0,
-            tuple(self.pairs), section, heading,
-        )  # fmt: skip
+            epoch=self.epoch,
+            step=self.step,
+            total=self.total,
+            counts_batches=self.by_batch,
+            counts_samples=self.samples,
+            counts_episodes=self.episodes,
+            is_bar=is_bar and self.total >= 0,
+            pairs=tuple(self.pairs),
+            section=section,
+            is_heading=heading,
+        )
+
+    def _settle_pairs(self) -> None:
+        """Drop what stands before the marker (`train.py:123 - Epoch 5`); share the line's only split."""
+        if self._is_marked():
+            first = min(index for index in (self.epoch, self.step) if index >= 0)
+            self.pairs = [pair for pair in self.pairs if pair.is_metric or pair.value > first]
+        told = [
+            next((w for w in words(p.name) if w in SPLITS), "")
+            for p in self.pairs
+            if p.is_metric and not p.is_bare
+        ]
+        if len({SPLITS[word] for word in told if word}) != 1:
+            return
+        word = ""
+        for at, pair in enumerate(self.pairs):
+            own = next((w for w in words(pair.name) if w in SPLITS), "")
+            if pair.is_bare and word:
+                self.pairs[at] = replace(pair, name=f"{word} {pair.name}", is_bare=False)
+            word = own if own and not pair.is_split else word
 
     def _is_marked(self) -> bool:
         return self.epoch >= 0 or self.step >= 0
@@ -106,6 +140,9 @@ class _Parser:
 
     def _number(self, index: int, before: str, after: str) -> str:
         """Take one number; says what it was."""
+        if after.startswith("%|"):  # how far a progress bar is
+            self._see_section(before)
+            return ""
         counter = self._counter(index, before, after)
         if counter:
             self.loose = []
@@ -159,7 +196,7 @@ class _Parser:
             return ""
         has_total = after.lstrip().startswith("/")
         section = re.fullmatch(r"\W*([A-Za-z]+)\s*:?\s*([\[(]?)\s*", before)
-        if section and SECTION.fullmatch(section.group(1)):
+        if section and not after.startswith("%") and SECTION.fullmatch(section.group(1)):
             self.section = section.group(1)
             if section.group(2) and has_total:
                 self.step, self.by_batch = 0, True
@@ -217,7 +254,7 @@ class _Parser:
         self._see_section(before)
         self.loose = []
         if kind == "epoch":
-            self.epoch = index
+            self.epoch, self.episodes = index, word == "episode"
         else:
             self.step, self.by_batch = index, bool(found["batch"])
         return kind

@@ -40,6 +40,7 @@ class Shape:
         total: how many steps there are.
         counts_batches: the step counts within an epoch, by its word or its brackets.
         counts_samples: the step counts samples.
+        counts_episodes: the epoch is an episode of reinforcement learning.
         is_bar: a progress bar.
         pairs: the named numbers.
         section: split that the line is about, in its own words.
@@ -51,6 +52,7 @@ class Shape:
     total: int = -1
     counts_batches: bool = False
     counts_samples: bool = False
+    counts_episodes: bool = False
     is_bar: bool = False
     pairs: tuple[Pair, ...] = ()
     section: str = ""

@@ -12,6 +12,8 @@ CLOCK = re.compile(
     r"(?<![\w.@:])(?:\d{4}[-/]\d\d[-/]\d\d|\d\d[-/]\d\d(?:[-/]\d{2,4})?(?=[ T]\d\d:\d\d))?"
     r"[ T_]?\d{1,3}:\d\d(?![\d.])(?::\d\d(?:[.,]\d+)?)?(?![\d.])(?:Z|[+-]\d\d:?\d\d(?!\d))?"
 )
+CLOCK_SIGN = re.compile(r"\d:\d\d")
+STAMP = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?\]?")
 LEVEL = re.compile(r"^[\s|\[\](),:;-]*(?:DEBUG|INFO|WARNING|WARN|I|W)\b(?:[\s|\]:-]+root:)?[\s|\]:-]*")
 COCO = re.compile(
     r"Average (?:Precision|Recall) +\((A[PR])\) *@\[ *IoU=([\d.:]+) *"
@@ -23,7 +25,7 @@ STEP = (
     r"(?:steps?|iter|iters|iterations?|itr|updates?|timesteps?)"
 )
 MARKER = re.compile(
-    r"(?:^|[^A-Za-z0-9_/])(?:(?P<epoch>epochs?|ep|round)|(?P<batch>batch(?:es)?|minibatch|batch_idx|it|i)"
+    r"(?:^|[^A-Za-z0-9_/])(?:(?P<epoch>epochs?|ep|round|episode)|(?P<batch>batch(?:es)?|minibatch|batch_idx|it|i)"
     rf"|(?P<step>{STEP}))\s*(?:number|no\.?|idx|index|num)?\s*['\")]*\s*(?P<sep>[:=]*)\s*[\[(#<'\"]*\s*$",
     re.IGNORECASE,
 )
@@ -49,8 +51,8 @@ MEASURE = re.compile(
 )
 GLUED = re.compile(r"[A-Za-z_\\]")
 SECTION = re.compile(
-    r"(?:^|[^A-Za-z0-9])(train(?:ing)?|val(?:id)?(?:ation)?|validat(?:e|ing)|dev|eval(?:uation)?|evaluat(?:e|ing)"
-    r"|test(?:ing)?)(?![A-Za-z0-9_])",
+    r"(?:^|[^A-Za-z0-9./])(train(?:ing)?|val(?:id)?(?:ation)?|validat(?:e|ing)|dev|eval(?:uation)?|evaluat(?:e|ing)"
+    r"|test(?:ing)?)(?![A-Za-z0-9_]|\.\w)",
     re.IGNORECASE,
 )
 NO_METRICS = """

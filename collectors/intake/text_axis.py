@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,6 +12,11 @@ from .logbook import Logbook
 
 HELD = 20_000
 """Readings looked at before the axis is chosen."""
+
+LEAST_RUN = 10
+"""Rows of a run without steps before another can begin."""
+
+NUMBERS = re.compile(r"\d+")
 
 STEP, EPOCH, BOUND = "step", "epoch", "bound"
 
@@ -29,6 +35,7 @@ class Reading:
         total: steps per epoch, or in all, as the line tells.
         by_batch: the step is told per epoch.
         by_sample: the step counts samples.
+        by_episode: the epoch counts episodes.
     """
 
     line: int
@@ -39,6 +46,7 @@ class Reading:
     total: float | None = None
     by_batch: bool = False
     by_sample: bool = False
+    by_episode: bool = False
 
 
 @dataclass
@@ -77,6 +85,7 @@ class Binder:
     _total: float = 0.0
     _rows: int = 0
     _stepped: float | None = None
+    _opening: str = ""
 
     def add(self, reading: Reading) -> None:
         """Take the next reading of the file."""
@@ -89,10 +98,25 @@ class Binder:
 
     def see(self, number: int, line: str) -> None:
         """A line without values: it may tell how the run ended."""
-        if self.axis is not None:
+        if self.axis is None:
+            if is_evidence(line) or self._opens(line):
+                self._held.append((number, line))
+        elif self.axis.kind == "rows" and self._rows >= LEAST_RUN and self._opens(line):
+            self._rows = 0
+            self.endings.restart()
+            self.log.note(
+                "a line with which the log begins comes again: taken for the start of another run",
+                line=number,
+            )
+        else:
             self.endings.see(number, line)
-        elif is_evidence(line):
-            self._held.append((number, line))
+
+    def _opens(self, line: str) -> bool:
+        """Whether a line is how a program begins: the first words of this log, or printed arguments."""
+        shape = NUMBERS.sub("#", line[:300].strip())
+        if not self._opening:
+            self._opening = shape if sum(map(str.isalpha, shape)) >= 8 else "-"
+        return shape == self._opening or line.startswith(("Namespace(", "usage: "))
 
     def settle(self) -> None:
         """Choose the axis and pour what was held."""
@@ -106,7 +130,7 @@ class Binder:
             if isinstance(entry, Reading):
                 self._pour(entry)
             else:
-                self.endings.see(*entry)
+                self.see(*entry)
 
     def _explain(self) -> None:
         axis = self.axis
@@ -178,7 +202,7 @@ def chosen_axis(readings: list[Reading]) -> Axis:
     if not stepped or (len(stepped) * 5 < told and len({r.step for r in stepped}) < 4):
         if not epochs or _repeats(readings):
             return Axis("log rows", "rows")
-        return Axis("epochs", "epochs")
+        return Axis("episodes" if any(r.by_episode for r in readings) else "epochs", "epochs")
     falls = _falls(stepped)
     several = len({r.epoch for r in stepped if r.epoch is not None}) > 1
     told_batches = sum(r.by_batch for r in stepped) > len(stepped) / 2

@@ -9,7 +9,7 @@ from traindoctor.errors import UnreadableLogError
 
 from .endings import Endings
 from .logbook import Logbook
-from .numbers import NUMBER, number
+from .numbers import NUMBER
 from .source import Source
 
 Row = tuple[float, Mapping[str, float]]
@@ -43,8 +43,7 @@ def pairs(text: str) -> dict[str, float]:
         >>> pairs("lr: 1.0e-03, eta: 1:02:03, loss_cls: 0.5, time: 0.8s, loss: nan")
         {'lr': 0.001, 'loss_cls': 0.5, 'loss': nan}
     """
-    found = ((name, number(text)) for name, text in _PAIR.findall(text))
-    return {name: value for name, value in found if value is not None}
+    return {name: float(value) for name, value in _PAIR.findall(text)}
 
 
 def matches(source: Source, pattern: re.Pattern[str], most: int = 3) -> int:

@@ -52,12 +52,15 @@ class LineReader:
         self._is_heading = False
         self._section = ""
         self._bars = 0
+        self._has_loss = False
         self._shown: dict[str, float] = {}
 
     def read(self, number: int, line: str) -> bool:
         """Take one line; False when it holds no value."""
         if len(line) > MAX_LINE:
             self.log.note(f"lines of more than {MAX_LINE} characters were left out", line=number)
+            return False
+        if line.startswith(("Namespace(", "usage: ")):
             return False
         row = self._table.row(line)
         if row is not None:
@@ -96,7 +99,8 @@ class LineReader:
             if shape.epoch >= 0:
                 self._epoch = value_of(numbers[shape.epoch])
             self._section = shape.section
-            self._emit(number, EPOCH, _values(shape.pairs, numbers, averaged=True))
+            pairs = [pair for pair in shape.pairs if pair.is_metric]
+            self._emit(number, EPOCH, _values(pairs, numbers, averaged=True))
             return
         if shape.is_bar and shape.epoch < 0:
             self._next_bar(value_of(numbers[shape.step]))
@@ -125,10 +129,13 @@ class LineReader:
                 self._shown[name] = values[name]
 
     def _unmarked(self, number: int, shape: Shape, numbers: list[str]) -> None:
-        if not any(pair.is_metric for pair in shape.pairs):
-            if self._epoch is None and self._step is None:
-                self._configure(shape.pairs, numbers)
+        is_rate = all(
+            not pair.is_metric or classify(pair.name).name.startswith("lr/") for pair in shape.pairs
+        )
+        if is_rate and self._epoch is None and self._step is None and not self._has_loss:
+            self._configure(shape.pairs, numbers)
             return
+        self._has_loss = True
         pairs = [pair for pair in shape.pairs if pair.is_metric]
         prefix = self._section if self._section and not shape.section else ""
         level = STEP if self._is_heading and self._step is not None else BOUND
@@ -143,7 +150,12 @@ class LineReader:
         by_batch = shape is not None and shape.counts_batches
         by_sample = shape is not None and shape.counts_samples
         total = self._total if level == STEP else None
-        reading = Reading(number, level, values, self._epoch, self._step, total, by_batch, by_sample)
+        by_episode = shape is not None and shape.counts_episodes
+        reading = Reading(
+            number, level, values, self._epoch, self._step, total, by_batch, by_sample, by_episode
+        )
+        if by_episode:
+            self.log.fact(loss_role="rl")
         if values:
             self.binder.add(reading)
 
