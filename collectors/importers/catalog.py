@@ -10,28 +10,46 @@ from traindoctor.plugins import load_plugins
 from ..intake.folder import Folder
 from ..intake.importer import FileImporter, FolderImporter, Importer
 from ..intake.source import Source
+from .aim_repository import AimRepository
 from .algoperf import AlgoPerf
+from .allennlp_console import AllenNlpConsole
+from .allennlp_folder import AllenNlp
 from .bearpaw import Bearpaw
 from .detectron2_json import Detectron2Json
+from .detectron2_text import Detectron2Text
+from .dvclive_folder import DvcLive
 from .epoch_json_lines import EpochJsonLines
+from .espnet import EspNet
+from .fairseq import Fairseq
 from .flair_tsv import FlairTsv
+from .free_text import FreeText
 from .generic_table import GenericTable
+from .hf_console import HuggingFaceConsole
 from .hf_trainer import HuggingFaceTrainer
+from .joeynmt import JoeyNmt
+from .keras_console import KerasConsole
 from .keras_history import KerasHistory
 from .lightning_csv import LightningCsv
 from .llamafactory import LlamaFactory
-from .openmmlab_json import OpenMMLabJson
-from .progress_csv import ProgressCsv
-from .skorch_history import SkorchHistory
-from .dvclive_folder import DvcLive
+from .megatron import Megatron
 from .mlflow_store import MlflowStore
+from .mlperf import MlPerf
+from .nanogpt import NanoGpt
+from .nnunet import NnUnet
+from .openmmlab_json import OpenMMLabJson
+from .openmmlab_text import OpenMmLabText
+from .optuna_study import OptunaStudy
+from .progress_csv import ProgressCsv
 from .sacred_run import SacredRun
+from .skorch_history import SkorchHistory
+from .stylegan_stats import StyleGanStats
 from .tensorboard_csv import TensorBoardDownload
 from .tensorboard_events import TensorBoardEvents
 from .timm_csv import TimmCsv
 from .ultralytics_csv import UltralyticsCsv
 from .wandb_csv import WeightsAndBiasesCsv
 from .wandb_run import WeightsAndBiases
+from .worded_text import WORDED
 from .yolo_txt import YoloTxt
 
 IMPORTERS: tuple[Importer, ...] = (
@@ -43,6 +61,10 @@ IMPORTERS: tuple[Importer, ...] = (
     MlflowStore(),
     DvcLive(),
     SacredRun(),
+    AllenNlp(),
+    StyleGanStats(),
+    OptunaStudy(),
+    AimRepository(),
     # B: tables and JSON
     HuggingFaceTrainer(),
     LlamaFactory(),
@@ -61,6 +83,20 @@ IMPORTERS: tuple[Importer, ...] = (
     KerasHistory(),
     GenericTable(),
     # C: text
+    MlPerf(),
+    NanoGpt(),
+    Megatron(),
+    Fairseq(),
+    JoeyNmt(),
+    NnUnet(),
+    Detectron2Text(),
+    OpenMmLabText(),
+    EspNet(),
+    KerasConsole(),
+    HuggingFaceConsole(),
+    AllenNlpConsole(),
+    *WORDED,
+    FreeText(),
 )
 """The built-in importers; of two that are equally sure, the earlier one wins."""
 
@@ -105,7 +141,17 @@ def importer_of_file(source: Source) -> tuple[float, FileImporter | None]:
             sure = importer.recognises(source)
             if sure > best[0]:
                 best = sure, importer
-    return best
+    return best if best[1] is not None else _late_starter(source)
+
+
+def _late_starter(source: Source) -> tuple[float, FileImporter | None]:
+    """Who reads a text log that begins with something else; those importers say `starts_late`."""
+    late = [i for i in all_importers()[0] if isinstance(i, FileImporter) and getattr(i, "starts_late", False)]
+    for window in source.windows():
+        sure, importer = max(((i.recognises(window), i) for i in late), key=lambda pair: pair[0])
+        if sure > 0.0:
+            return sure, importer
+    return 0.0, None
 
 
 def importer_of_folder(folder: Folder) -> tuple[float, FolderImporter | None]:
