@@ -26,7 +26,8 @@ class Bearpaw:
             return 0.0
         found = {plain_name(name) for name in layout.header}
         measured = found & {"train_loss", "train_acc", "valid_loss", "valid_acc", "test_loss", "test_acc"}
-        return CERTAIN if found & {"learning_rate", "lr"} and len(measured) > 1 else 0.0
+        rated = found & {"learning_rate", "lr"} and "timestamp" not in found
+        return CERTAIN if rated and len(measured) > 1 else 0.0
 
     def read(self, source: Source, log: Logbook) -> None:
         """x is the epoch: the column of that name, else the number of the row, 0-based."""

@@ -11,9 +11,10 @@ from traindoctor import names
 from traindoctor.errors import UnreadableLogError, UsageError
 
 from ..intake import axes
+from ..intake.fillers import drop_fillers
 from ..intake.importer import POSSIBLE
 from ..intake.logbook import Logbook, Meaning
-from ..intake.long_tables import Shape, shape_of
+from ..intake.long_tables import Shape, head_shape, shape_of
 from ..intake.numbers import number
 from ..intake.records import Record, Records, records_of, small_document
 from ..intake.series_names import classify
@@ -73,7 +74,9 @@ class GenericTable:
             if len(source.head()) >= 1 << 16:
                 return POSSIBLE if _names_a_measure(text[:4096].split('"')[1::2]) else 0.0
             found = small_document(source)
-        if found is None or not _names_a_measure(found.names) or len(found.head) < 1:
+        if found is None or not found.head:
+            return 0.0
+        if not _names_a_measure((*found.names, *head_shape(found).measures)):
             return 0.0
         return POSSIBLE if axes.candidates(found.names) else 0.8 * POSSIBLE
 
@@ -99,9 +102,10 @@ class GenericTable:
         for group in shape.groups or ("",):
             x.last = -1.0
             if group:
-                log.new_run(group)
+                log.new_run(group if number(group) is None else f"{shape.group} {group}")
             for line, row in shape.rows_of_group(found, group, log):
                 x.pour(line, row, log)
+        drop_fillers(log)
         if not log.series:
             raise UnreadableLogError(
                 f"expected numbers below the names in {source.name}, found none: its columns are "
@@ -119,21 +123,19 @@ class GenericTable:
 
     def _axis(self, found: Records, shape: Shape, log: Logbook) -> Axis:
         chosen = [axes.Candidate(self.mapping[short], AXES[short]) for short in AXES if short in self.mapping]
-        log.x_unit = axes.LOG_ROWS
-        usable = chosen or [c for c in axes.candidates(found.names) if c.column not in shape.special]
-        usable = chosen or [c for c in usable if _counts(found, c.column)]
+        log.x_unit = chosen[0].unit if chosen else axes.LOG_ROWS
+        if chosen:
+            return Axis(chosen[0].column)
+        known = [c for c in axes.candidates(found.names) if c.column not in shape.special]
+        inside = _inside_epoch(found, known, log)
+        if inside is not None:
+            log.x_unit = axes.STEPS
+            return inside
+        usable = [c for c in known if _counts(found, c.column)]
         if not usable:
             return _rows_axis(found, shape, log)
         best = usable[0]
         log.x_unit = best.unit
-        epoch = next((c.column for c in usable if c.unit == axes.EPOCHS), "")
-        if not chosen and best.unit == axes.STEPS and epoch and epoch != best.column:
-            length, base = _epoch_length(found, best.column, epoch)
-            if length:
-                log.note(
-                    f"`{best.column}` begins again in every `{epoch}`: x is counted on, {length:g} per epoch"
-                )
-                return Axis(best.column, epoch, length, base)
         others = [c.column for c in usable[1:] if c.unit == best.unit]
         if others:
             log.note(f"`{best.column}` is taken as x; {_listed(others)} could be it too ({_ADVICE})")
@@ -214,6 +216,22 @@ def _looks_like_time(found: Records, column: str) -> bool:
     return ":" in first and any(character.isdigit() for character in first)
 
 
+def _inside_epoch(found: Records, known: Sequence[axes.Candidate], log: Logbook) -> Axis | None:
+    """x out of a count of batches that begins again in each epoch, None where there is none."""
+    epoch = next((c.column for c in known if c.unit == axes.EPOCHS), "")
+    if not epoch:
+        return None
+    steps = [c.column for c in known if c.unit == axes.STEPS]
+    steps += [name for name in found.names if axes.plain_name(name) in axes.INSIDE_EPOCH]
+    if not steps:
+        return None
+    length, base = _epoch_length(found, steps[0], epoch)
+    if not length:
+        return None
+    log.note(f"`{steps[0]}` begins again in every `{epoch}`: x is counted on, {length:g} per epoch")
+    return Axis(steps[0], epoch, length, base)
+
+
 def _counts(found: Records, column: str) -> bool:
     """Whether a column holds rising numbers."""
     cells = [found_x for row in found.head if (found_x := axes.position(row.get(column))) is not None]
@@ -223,7 +241,7 @@ def _counts(found: Records, column: str) -> bool:
 def _epoch_length(found: Records, step: str, epoch: str) -> tuple[float, float]:
     """Steps per epoch and number of the first epoch where steps begin again in each; 0 where they don't."""
     falls = rises = 0
-    lowest, highest, first = math.inf, -math.inf, math.inf
+    lowest, highest, first, gap = math.inf, -math.inf, math.inf, math.inf
     last: tuple[float, float] | None = None
     for _, row in found.rows(Logbook()):
         x, e = axes.position(row.get(step)), axes.position(row.get(epoch))
@@ -231,10 +249,12 @@ def _epoch_length(found: Records, step: str, epoch: str) -> tuple[float, float]:
             continue
         if last is not None and e > last[1]:
             falls, rises = falls + (x <= last[0]), rises + (x > last[0])
+        elif last is not None and x > last[0]:
+            gap = min(gap, x - last[0])
         lowest, highest, first, last = min(lowest, x), max(highest, x), min(first, e), (x, e)
     if falls <= rises or falls < 2 or highest <= lowest:
         return 0.0, 0.0
-    return (highest + 1 if lowest == 0 else highest), (0.0 if first < 1 else 1.0)
+    return (highest + min(gap, highest) if lowest == 0 else highest), (0.0 if first < 1 else 1.0)
 
 
 def _measures(found: Records, shape: Shape) -> Sequence[str]:

@@ -8,9 +8,10 @@ from traindoctor.errors import UnreadableLogError
 
 from ..intake import axes
 from ..intake.counted_rows import declare_training
+from ..intake.fillers import drop_fillers
 from ..intake.importer import LIKELY, POSSIBLE
 from ..intake.logbook import Logbook
-from ..intake.long_tables import shape_of
+from ..intake.long_tables import head_shape, shape_of
 from ..intake.numbers import number
 from ..intake.records import Records, records_of, small_document
 from ..intake.source import Source
@@ -37,9 +38,12 @@ class KerasHistory:
         if found.layout is not None and not found.layout.has_header:
             return 0.8 * POSSIBLE if len(found.layout.header) == 1 and len(found.head) > 5 else 0.0
         names = set(found.names)
-        if "loss" not in names or not _is_keras(names):
+        if "loss" not in names or not _is_keras(names) or _has_texts(found):
             return 0.0
-        return LIKELY if any(name.startswith("val_") for name in names) else POSSIBLE + 0.05
+        if any(name.startswith("val_") for name in names):
+            return LIKELY
+        alone = names == {"loss"} or (INDEX in names and found.layout is not None)
+        return POSSIBLE + 0.05 if alone or head_shape(found).split else 0.0
 
     def read(self, source: Source, log: Logbook) -> None:
         """x is `epoch`, else the index, else the number of the row; 0-based."""
@@ -68,6 +72,7 @@ class KerasHistory:
             }
             if values:
                 log.row(x, values)
+        drop_fillers(log)
         declare_training(log, lambda name: name.startswith("val_") or name in _RATES)
 
 
@@ -77,6 +82,19 @@ def _is_keras(names: set[str]) -> bool:
     counting = {c.column for c in axes.candidates(names)} - {"epoch"}
     marked = any(name.startswith(("train_", "train/", "test_", "eval_")) or "/" in name for name in names)
     return not marked and not counting and all(name[4:] in names for name in held_out)
+
+
+def _has_texts(found: Records) -> bool:
+    """Whether a column holds texts other than the split: names of models, say."""
+    split = head_shape(found).split
+    return any(
+        isinstance(cell, str)
+        and name != split
+        and number(cell) is None
+        and cell not in ("NA", "None", "null")
+        for row in found.head[:20]
+        for name, cell in row.items()
+    )
 
 
 def _of_long_json(source: Source) -> float:

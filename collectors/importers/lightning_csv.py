@@ -8,7 +8,7 @@ from traindoctor.errors import UnreadableLogError
 
 from ..intake.companions import settings
 from ..intake.counted_rows import counted_rows, head_layout
-from ..intake.importer import CERTAIN, LIKELY, POSSIBLE
+from ..intake.importer import CERTAIN, LIKELY
 from ..intake.logbook import Logbook
 from ..intake.numbers import number
 from ..intake.source import Source
@@ -34,7 +34,7 @@ class LightningCsv:
             or len(layout.header) < 3
         ):
             return 0.0
-        if _begins_again(source, layout.header):
+        if _begins_again(source, layout.header) or not _always_has_step(source, layout.header):
             return 0.0
         twins = any(
             name.endswith("_step") and f"{name[:-5]}_epoch" in layout.header for name in layout.header
@@ -45,7 +45,7 @@ class LightningCsv:
         has_rates = any(name.startswith("lr-") for name in layout.header)
         if twins or has_rates:
             return CERTAIN
-        return LIKELY if called_so or _is_sparse(source) else POSSIBLE + 0.1
+        return LIKELY if called_so or _is_sparse(source) else 0.0
 
     def read(self, source: Source, log: Logbook) -> None:
         """`step` counts optimizer steps: gradient accumulation counts once."""
@@ -82,6 +82,12 @@ def _is_sparse(source: Source) -> bool:
     rows = _rows(source, _SAMPLE)
     filled = sum(bool(cell.strip()) for row in rows for cell in row)
     return bool(rows) and filled < 0.85 * sum(len(row) for row in rows)
+
+
+def _always_has_step(source: Source, header: tuple[str, ...]) -> bool:
+    step = header.index(STEP)
+    rows = [row for row in _rows(source, _SAMPLE) if len(row) == len(header)]
+    return all(number(row[step]) is not None for row in rows)
 
 
 def _begins_again(source: Source, header: tuple[str, ...]) -> bool:

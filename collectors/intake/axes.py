@@ -20,7 +20,7 @@ UNITS: dict[str, str] = {
             "updates", "update", "n_updates", "optimizer_step", "opt_step", "step", "steps", "iteration",
             "iterations", "iter", "iters", "itr", "it", "global_iter", "global_iteration", "n_iter", "niter",
             "iter_num", "iteration_number", "num_steps", "n_steps", "train_step", "training_step",
-            "current_steps", "current_step", "total_steps", "training_iteration", "step_num", "batch_num",
+            "current_steps", "current_step", "total_steps", "training_iteration", "step_num",
         ),
         STEPS,
     ),
@@ -53,6 +53,18 @@ UNITS: dict[str, str] = {
     **dict.fromkeys(("generation", "gen", "cycle"), "generations"),
 }  # fmt: skip
 """Column name, in lower case with `_` between its words -> what the column counts."""
+
+INSIDE_EPOCH = (
+    "batch",
+    "batch_idx",
+    "batch_id",
+    "batch_index",
+    "batch_num",
+    "minibatch",
+    "i",
+    "iter_in_epoch",
+)
+"""Columns that count batches within an epoch: x only together with the epoch."""
 
 _ORDER = tuple(UNITS)
 _LABELLED = re.compile(r"(?i)(?:epoch|step|iter(?:ation)?|ep)?\s*[:#=_-]?\s*(\d{1,15})(?:\s*(?:/|of)\s*\d+)?")

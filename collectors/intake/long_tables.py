@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from traindoctor.errors import UnreadableLogError
 
@@ -73,21 +73,28 @@ class Shape:
         return f"{told}/{name}" if told and not SPLITS.keys() & set(words(name)) else name
 
 
-def shape_of(found: Records) -> Shape:
-    """The shape of a table, from its first rows; the runs are counted over all of it.
-
-    Raises:
-        UnreadableLogError: it holds more than 50 runs.
-    """
+def head_shape(found: Records) -> Shape:
+    """The shape of a table as far as its first rows tell it: without runs. Never raises."""
     head, plain = found.head, {plain_name(name): name for name in reversed(found.names)}
     split = _first(plain, SPLIT_COLUMNS, lambda name: _says_splits(head, name))
     metric = _first(plain, METRIC_COLUMNS, lambda name: _is_text(head, name))
     value = _first(plain, VALUE_COLUMNS, lambda name: not _is_text(head, name)) if metric else ""
     metric = metric if value else ""
-    group = _first(plain, RUN_COLUMNS, lambda name: name not in (split, metric))
-    groups = _groups(found, group) if group else ()
     measures = tuple({str(row.get(metric)): None for row in head}) if metric else ()
-    return Shape(split, metric, value, group if groups else "", groups, measures)
+    return Shape(split, metric, value, measures=measures)
+
+
+def shape_of(found: Records) -> Shape:
+    """The shape of a table; the runs are counted over all of it.
+
+    Raises:
+        UnreadableLogError: it holds more than 50 runs.
+    """
+    shape = head_shape(found)
+    plain = {plain_name(name): name for name in reversed(found.names)}
+    group = _first(plain, RUN_COLUMNS, lambda name: name not in shape.special)
+    groups = _groups(found, group) if group else ()
+    return replace(shape, group=group if groups else "", groups=groups)
 
 
 def _first(plain: dict[str, str], wanted: tuple[str, ...], fits: Callable[[str], bool]) -> str:

@@ -11,11 +11,15 @@ from typing import Any
 from traindoctor.errors import UnreadableLogError
 
 from . import json_lines, tables
+from .axes import position
 from .logbook import Logbook
 from .numbers import flat, number
 from .source import HEAD, Source
 
 HEAD_ROWS = 200
+JSON_SHARE = 0.3
+"""Of the first 100 lines; the others are junk between them."""
+
 Record = dict[str, Any]
 WRAPPERS = ("history", "log_history", "logs", "log", "metrics", "results", "records", "data", "rows")
 """Names under which the rows of a document may lie one level down."""
@@ -76,10 +80,11 @@ class Records:
 def records_of(source: Source) -> Records | None:
     """The rows of a source, None when it holds none; only the head is looked at. Never raises."""
     text = source.head_text().lstrip()
+    objects = json_lines.head_objects(source)
     if text.startswith(("{", "[")):
-        if json_lines.head_objects(source) and not _is_one_document(text):
-            return Records(source, is_lines=True)
-        return Records(source)
+        return Records(source, is_lines=bool(objects) and not _is_one_document(text))
+    if len(objects) > 1 and len(objects) >= JSON_SHARE * sum(1 for line in text.split("\n")[:100] if line):
+        return Records(source, is_lines=True)
     layout = tables.layout_of(text)
     return Records(source, layout) if layout is not None else None
 
@@ -116,7 +121,7 @@ def rows_of(value: Any, where: str, notes: list[str]) -> list[Record]:
             if isinstance(value.get(name), (list, dict)):
                 return rows_of(value[name], where, notes)
         if value and all(isinstance(inner, dict) for inner in value.values()):
-            return _keyed(value)
+            return _keyed(value, notes)
     raise UnreadableLogError(
         f"expected a list of objects, or an object of lists, in {where}; found {_kind(value)} in which no "
         "rows of numbers can be told"
@@ -144,9 +149,12 @@ def _indexed(value: dict[str, Any]) -> dict[str, list[Any]]:
     return columns
 
 
-def _keyed(value: dict[str, Any]) -> list[Record]:
-    """Rows written as `{"1": {"loss": 0.5}, "2": {...}}`; the key becomes the value of `key`."""
-    return [{"key": key, **flat(inner)} for key, inner in value.items()]
+def _keyed(value: dict[str, Any], notes: list[str]) -> list[Record]:
+    """Rows written as `{"1": {"loss": 0.5}, "2": {...}}`: a key that counts is the epoch."""
+    counts = all(position(key) is not None for key in value)
+    if counts:
+        notes.append("the names of the rows are taken as epochs")
+    return [{"epoch" if counts else "key": key, **flat(inner)} for key, inner in value.items()]
 
 
 def _turned(columns: dict[str, list[Any]], notes: list[str]) -> list[Record]:

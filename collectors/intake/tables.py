@@ -135,8 +135,6 @@ class _Reader:
                 line=line,
             )
             return
-        if len(cells) < width:
-            self.log.note("rows with fewer cells than the header: what they have was taken", line=line)
         found = {
             name: stripped
             for name, cell in zip(layout.header, cells, strict=False)
@@ -144,10 +142,12 @@ class _Reader:
         }
         if layout.decimal_comma:
             found = {name: _point(cell) for name, cell in found.items()}
-        if len(found) < 2 < width and not any(_is_number(cell) for cell in found.values()):
+        if not any(_is_number(cell) for cell in found.values()):
             if found:
                 self.log.note("lines of text between the rows were left out", line=line)
             return
+        if len(cells) < width:
+            self.log.note("rows with fewer cells than the header: what they have was taken", line=line)
         self.recent = [*self.recent[-31:], cells[-1].strip()]
         yield line, found
 
@@ -208,7 +208,7 @@ def _described(delimiter: str, rows: list[list[str]]) -> Layout:
     first, others = rows[0], rows[1:]
     has_header = not any(_is_number(cell) for cell in first) or _names_count(first) > _number_count(first)
     widths = [len(row) for row in (others or rows)]
-    width = max(set(widths), key=widths.count)
+    width = max(set(widths), key=lambda w: (widths.count(w), w))
     if has_header:
         header = list(_without_mark(first))
         while len(header) > 1 and not header[-1].strip() and not _filled(others, len(header) - 1):
