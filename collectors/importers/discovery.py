@@ -32,6 +32,9 @@ from .content import unknown_content
 from .native import read_run
 
 MAX_RUNS = 10_000
+FALSE_START = 2
+"""A launch of at most this many rows beside one ten times as long was a false start."""
+
 MAX_REMOTE = 1 << 36
 """Bytes fetched from an address (64 GiB)."""
 
@@ -128,15 +131,31 @@ def load_run(
     """
     found = load_runs(reference, importer=importer, columns=columns, progress=progress)
     if number is None:
-        if len(found.runs) > 1:
+        run = _only_one_worth_reading(found.runs)
+        if run is None:
             raise SeveralRunsError(_choose(str(reference), found.runs))
-        run = found.runs[0]
     elif 1 <= number <= len(found.runs):
         run = found.runs[number - 1]
     else:
         raise UsageError(f"expected a run from 1 to {len(found.runs)} in {reference}, found {number}")
     notes = (*run.info.diagnostics, *found.refused)
     return replace(run, info=replace(run.info, diagnostics=notes)) if found.refused else run
+
+
+def _only_one_worth_reading(runs: list[Run]) -> Run | None:
+    """The only run, or the only one that got beyond its first rows; None when there is a choice to make."""
+    if len(runs) == 1:
+        return runs[0]
+    long = [run for run in runs if _length(run) > FALSE_START]
+    if len(long) != 1 or _length(long[0]) < 10 * FALSE_START:
+        return None
+    others = len(runs) - 1
+    note = f"{others} other launches in the log ended within {FALSE_START} rows and are left out; --run N shows them"
+    return replace(long[0], info=replace(long[0].info, diagnostics=(*long[0].info.diagnostics, note)))
+
+
+def _length(run: Run) -> int:
+    return max(map(len, run.series.values()), default=0)
 
 
 def _importer(slug: str, columns: Mapping[str, str] | None) -> Importer | None:

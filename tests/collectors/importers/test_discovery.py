@@ -100,6 +100,15 @@ def test_several_runs_must_be_chosen_from(tmp_path):
         load_run(path, 3)
 
 
+def test_false_starts_need_no_choice(tmp_path):
+    rows = "".join(f"{x} 1\n" for x in range(30))
+    run = load_run(log(tmp_path / "a.log", f"toy\n0 3\nnew\n0 3\n1 2\nnew\n{rows}"))
+    assert len(run.series["loss/train"]) == 30
+    assert "2 other launches" in run.info.diagnostics[-1]
+    with pytest.raises(SeveralRunsError):
+        load_run(log(tmp_path / "b.log", f"toy\n0 3\n1 3\n2 3\nnew\n{rows}"))
+
+
 def test_a_folder_in_natural_order_other_files_counted_bad_ones_named(tmp_path):
     for number in (10, 9, 1):
         log(tmp_path / f"version_{number}" / "x.log")
