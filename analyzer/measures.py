@@ -6,31 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from traindoctor.headline import HEADLINES, headline_rank
 from traindoctor.names import LOSS_VALIDATION
 from traindoctor.run import Floats, Run, Series
 
 from .memo import memoised
-
-HEADLINES = (
-    *(
-        "map50_95",
-        "map",
-        "ap",
-        "accuracy",
-        "bleu",
-        "f1",
-        "dice",
-        "miou",
-        "iou",
-        "auc",
-        "auroc",
-        "mrr",
-        "ndcg",
-    ),
-    *("rougel", "rouge1", "rouge2", "em", "r2", "psnr", "ssim", "wer", "cer", "per", "ter", "fid"),
-    *("rmse", "mae", "mse", "ppl", "perplexity", "bpb", "bpc"),
-)
-"""Names of metrics a run is usually judged by, the most telling first."""
 
 TRANSFORMED_LOSS = ("ppl", "perplexity", "bpb", "bpc", "bpd")
 """Metrics that say the same as the loss they are computed from."""
@@ -111,19 +91,6 @@ def better(run: Run, name: str) -> str:
     """`lower` or `higher`, "" where the direction of a series is not known."""
     info = run.info.series.get(name)
     return info.better if info is not None else KNOWN_DIRECTIONS.get(name.rpartition("/")[0], "")
-
-
-def headline_rank(quantity: str) -> int:
-    """Place of a metric among HEADLINES, their number for one that is not there.
-
-    Example:
-        >>> headline_rank("map50_95_b") < headline_rank("bbox_map") < headline_rank("class_7_recall")
-        True
-    """
-    for rank, key in enumerate(HEADLINES):
-        if quantity == key or quantity.startswith(f"{key}_") or quantity.endswith(f"_{key}"):
-            return rank
-    return len(HEADLINES)
 
 
 def held_out(run: Run, least: int) -> tuple[Measure, ...]:

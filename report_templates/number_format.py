@@ -6,6 +6,8 @@ import math
 import re
 import unicodedata
 
+from traindoctor import x_axis
+
 NAME_LIMIT = 120
 PROSE_LIMIT = 2000
 MISSING = "–"
@@ -118,13 +120,31 @@ def duration(seconds: float) -> str:
     raise AssertionError("unreachable: seconds >= 60")
 
 
-def steps(first: int, last: int) -> str:
-    """A span of steps, both ends inclusive.
+def span(unit: str, first: int, last: int) -> str:
+    """A span of the x axis, both ends inclusive; `unit` is what the axis counts.
 
-    >>> steps(3, 3), steps(0, 1999)
-    ('step 3', 'steps 0 to 1,999')
+    >>> span("optimizer steps", 3, 3), span("epochs", 1, 1999)
+    ('step 3', 'epochs 1 to 1,999')
     """
-    return f"step {count(first)}" if first == last else f"steps {count(first)} to {count(last)}"
+    return x_axis.span(name(unit, 40), count(first), count(last))
+
+
+def place(unit: str, x: float) -> str:
+    """A point on the x axis.
+
+    >>> place("optimizer steps", 1200), place("epochs", 7)
+    ('step 1,200', 'epoch 7')
+    """
+    return x_axis.place(name(unit, 40), count(x))
+
+
+def length(unit: str, n: int) -> str:
+    """A stretch of the x axis as a number of its units.
+
+    >>> length("optimizer steps", 1), length("epochs", 2000)
+    ('1 step', '2,000 epochs')
+    """
+    return x_axis.length(name(unit, 40), n, count(n))
 
 
 def plural(n: int, noun: str) -> str:

@@ -15,6 +15,7 @@ from . import number_format as fmt
 from .page_classification import accuracy_fact, classification_section
 from .page_curves import curves_section, overview_figure
 from .page_findings import finding_cards
+from .page_metrics import headline_fact, metrics_section
 from .page_model import (
     Block,
     Column,
@@ -29,7 +30,7 @@ from .page_model import (
     Tone,
 )
 from .page_parameters import parameters_section
-from .page_run import commit_text, run_section
+from .page_run import commit_text, covered, length_text, run_section
 from .page_schedule import prescription_section, recognised_section
 
 _STATE_WORDS = {"healthy": "Healthy", "findings": "Findings", "not-assessable": "Not assessable"}
@@ -50,12 +51,13 @@ def build_page(diagnosis: Diagnosis, methods: Mapping[str, str] | None = None) -
         diagnosis: what was found.
         methods: code -> text of how the check decides, for the appendix; none are shown when it is None.
     """
-    cards = finding_cards(diagnosis)
+    cards, run = finding_cards(diagnosis), diagnosis.run
     sections = (
         _findings_section(diagnosis, cards),
         prescription_section(diagnosis),
         recognised_section(diagnosis),
         curves_section(diagnosis),
+        metrics_section(run),
         parameters_section(diagnosis.run),
         classification_section(diagnosis.metrics),
         run_section(diagnosis.run),
@@ -95,7 +97,7 @@ def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
 
 def _subtitle(run: Run) -> tuple[str, ...]:
     info = run.info
-    parts = [_STATUS_WORDS.get(info.status, info.status), fmt.plural(run.n_steps, "step")]
+    parts = [_STATUS_WORDS.get(info.status, info.status), length_text(run)]
     if math.isfinite(info.epochs):
         parts.append(f"{fmt.number(info.epochs)} {'epoch' if info.epochs == 1 else 'epochs'}")
     if math.isfinite(info.seconds):
@@ -125,7 +127,7 @@ def _key_numbers(diagnosis: Diagnosis) -> list[Fact]:
         items.append(
             Fact("final training loss", fmt.number(float(np.median(tail))), "median of the last 5 %")
         )
-    accuracy = accuracy_fact(diagnosis.metrics) or _accuracy_fact(run)
+    accuracy = accuracy_fact(diagnosis.metrics) or _accuracy_fact(run) or headline_fact(run)
     if accuracy is not None:
         items.append(accuracy)
     peaks = [float(np.nanmax(s.values)) for s in run.learning_rates().values() if np.isfinite(s.values).any()]
@@ -135,23 +137,22 @@ def _key_numbers(diagnosis: Diagnosis) -> list[Fact]:
 
 
 def _validation_facts(run: Run) -> list[Fact]:
-    series = _finite(run, names.LOSS_VALIDATION)
+    series, unit = _finite(run, names.LOSS_VALIDATION), run.info.x_unit
     if series is None:
         return []
     best = int(np.argmin(series.values))
     lowest, final = float(series.values[best]), float(series.values[-1])
     facts = [
-        Fact("best validation loss", fmt.number(lowest), f"at step {fmt.count(int(series.steps[best]))}")
+        Fact("best validation loss", fmt.number(lowest), f"at {fmt.place(unit, int(series.steps[best]))}")
     ]
     rise = (final - lowest) / abs(lowest) if lowest else math.nan
     note = f"{fmt.percent(rise, 2)} above the best" if rise > 0.005 else "at its best"
     facts.append(Fact("final validation loss", fmt.number(final), note if math.isfinite(rise) else ""))
-    after = run.n_steps - 1 - int(series.steps[best])
-    if run.n_steps > 1 and after > 0.1 * run.n_steps:
-        share = after / run.n_steps
-        spent = (
-            f"{fmt.duration(run.info.seconds * share)}" if math.isfinite(run.info.seconds) else "of all steps"
-        )
+    first, last = covered(run)
+    share = (last - int(series.steps[best])) / max(last - first + 1, 1)
+    if share > 0.1:
+        seconds = run.info.seconds
+        spent = fmt.duration(seconds * share) if math.isfinite(seconds) else "of the run"
         facts.append(Fact("trained past best", fmt.percent(share, 2), spent))
     return facts
 
@@ -163,7 +164,7 @@ def _accuracy_fact(run: Run) -> Fact | None:
     return Fact(
         "validation accuracy",
         fmt.percent(float(series.values[-1])),
-        f"at step {fmt.count(int(series.steps[-1]))}",
+        f"at {fmt.place(run.info.x_unit, int(series.steps[-1]))}",
     )
 
 

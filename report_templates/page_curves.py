@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from traindoctor import names
+from traindoctor import names, x_axis
 from traindoctor.finding import Diagnosis, Finding, Severity
 from traindoctor.run import Floats, Run, Series
 
 from . import number_format as fmt
 from .chart_model import Curve, Mark, Panel, Stack
+from .page_metrics import held_out_word, metric_panels
 from .page_model import Cell, Column, Figure, Section, Table
 from .thinning import exact_curve, noisy_curve
 
@@ -30,14 +31,15 @@ def overview_figure(diagnosis: Diagnosis) -> Figure | None:
     drawing = Stack((panel,), x_label(run), _x_limits(run), _lanes(diagnosis))
     caption = "Loss over training. Solid line: median; band: smallest to largest value."
     if drawing.lanes:
-        caption += " Bars below: the steps each finding concerns."
+        caption += " Bars below: the part of the run each finding concerns."
     return Figure("overview", loss_message(diagnosis), caption, drawing)
 
 
 def curves_section(diagnosis: Diagnosis) -> Section | None:
     """Learning curves stacked over one x axis; None when nothing was recorded over time."""
     run = diagnosis.run
-    panels = [loss_panel(diagnosis), _accuracy_panel(run), lr_panel(run), _gradient_panel(run)]
+    metrics = metric_panels(run)
+    panels = [loss_panel(diagnosis), *metrics, lr_panel(run), _gradient_panel(run)]
     kept = tuple(panel for panel in panels if panel is not None)
     if not kept:
         return None
@@ -62,7 +64,7 @@ def schedule_figure(diagnosis: Diagnosis) -> Figure | None:
     first, last = _x_limits(run)
     if prescribed is not None and len(prescribed):
         last = max(last, float(prescribed.steps[-1]))
-    title, caption = "Recorded learning rate over the loss", "The learning rate that each step used."
+    title, caption = "Recorded learning rate over the loss", "The learning rate as it was recorded."
     if prescribed is not None:
         title = "Recorded and prescribed learning rate over the loss"
         caption = "Dashed: the prescribed learning rate, step by step."
@@ -79,16 +81,19 @@ def loss_message(diagnosis: Diagnosis) -> str:
         if kept is not None and len(kept) > 1:
             best = int(np.argmin(kept.values))
             first, lowest, last = (fmt.number(float(kept.values[at])) for at in (0, best, -1))
-            where = fmt.count(int(kept.steps[best]))
-            return f"{label} goes from {first} to {last}; its lowest value is {lowest} at step {where}"
+            where = fmt.place(run.info.x_unit, int(kept.steps[best]))
+            return f"{label} goes from {first} to {last}; its lowest value is {lowest} at {where}"
     return (
-        "No finite loss was recorded" if train is None or not len(train.finite()) else "Loss of a single step"
+        "No finite loss was recorded"
+        if train is None or not len(train.finite())
+        else "A single value of the loss was recorded"
     )
 
 
 def x_label(run: Run) -> str:
     """Title of the x axis."""
-    return "optimizer step" if run.info.x_unit == "optimizer steps" else fmt.name(run.info.x_unit, 40)
+    unit = run.info.x_unit
+    return "optimizer step" if unit == "optimizer steps" else x_axis.nouns(fmt.name(unit, 40))[0]
 
 
 def loss_panel(diagnosis: Diagnosis) -> Panel | None:
@@ -101,8 +106,11 @@ def loss_panel(diagnosis: Diagnosis) -> Panel | None:
         curves.append(noisy_curve(train, "train", 0))
         marks += _non_finite(train)
     if validation is not None:
-        curves.append(exact_curve(validation, "validation", 1))
+        curves.append(exact_curve(validation, held_out_word(run, names.LOSS_VALIDATION), 1))
         marks += _non_finite(validation) + _best(validation)
+    test = run.get("loss/test")
+    if test is not None and len(test) > 1:
+        curves.append(exact_curve(test, "test", 2))
     if not curves:
         return None
     return Panel("loss", _drawn(curves), _labelled_once(marks), _spans_decades(curves), 1.6)
@@ -143,12 +151,6 @@ def _gradient_panel(run: Run) -> Panel | None:
     )
     kept = _drawn(curves)
     return Panel("gradient norm", kept, marks, _spans_decades(kept)) if kept else None
-
-
-def _accuracy_panel(run: Run) -> Panel | None:
-    series = run.get(names.ACCURACY_VALIDATION)
-    curves = _drawn([exact_curve(series, "validation", 1)]) if series is not None else ()
-    return Panel("accuracy", curves) if curves else None
 
 
 def _drawn(curves: list[Curve]) -> tuple[Curve, ...]:
@@ -233,7 +235,7 @@ def _curves_table(run: Run) -> Table:
     first, last = _x_limits(run)
     at = np.unique(np.linspace(first, last, _TABLE_ROWS).round().astype(np.int64))
     columns = (
-        Column("step", align="right"),
+        Column(x_axis.nouns(fmt.name(run.info.x_unit, 40))[0], align="right"),
         *(
             Column(label, "" if unit in {"fraction", "1/step", "loss units"} else unit, "right")
             for label, _, unit in kept
@@ -244,8 +246,8 @@ def _curves_table(run: Run) -> Table:
     for index, step in enumerate(at):
         cells = [_at_step(held[index], series, int(step), unit) for held, series, unit in values]
         rows.append((fmt.count(int(step)), *cells))
-    note = "The last value recorded at or before each step; – where there is none yet."
-    return Table("Values at regular steps", columns, tuple(rows), note, is_folded=True)
+    note = "The last value recorded at or before each place; – where there is none yet."
+    return Table("Values at regular distances", columns, tuple(rows), note, is_folded=True)
 
 
 def _at_step(held: float, series: Series, step: int, unit: str) -> str:

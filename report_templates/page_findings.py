@@ -37,7 +37,7 @@ def finding_cards(diagnosis: Diagnosis) -> tuple[FindingCard, ...]:
 
     def card(index: int) -> FindingCard:
         symptoms = tuple(card(child) for child in sorted(children.get(index, [])))
-        return _card(findings[index], index, symptoms, is_symptom=index in cause_of)
+        return _card(findings[index], index, symptoms, index in cause_of, diagnosis.run.info.x_unit)
 
     return tuple(card(index) for index in range(len(findings)) if index not in cause_of)
 
@@ -51,7 +51,9 @@ def _leads_to(cause_of: dict[int, int], start: int, target: int) -> bool:
     return False
 
 
-def _card(finding: Finding, index: int, symptoms: tuple[FindingCard, ...], is_symptom: bool) -> FindingCard:
+def _card(
+    finding: Finding, index: int, symptoms: tuple[FindingCard, ...], is_symptom: bool, unit: str
+) -> FindingCard:
     title, detail = split_message(finding.message)
     shown = tuple(fmt.name(parameter) for parameter in finding.parameters[:_MAX_PARAMETERS])
     left_out = len(finding.parameters) - _MAX_PARAMETERS
@@ -67,7 +69,7 @@ def _card(finding: Finding, index: int, symptoms: tuple[FindingCard, ...], is_sy
         title=title,
         detail=detail,
         confidence=fmt.percent(finding.confidence, 2),
-        span=fmt.steps(finding.first_step, finding.last_step),
+        span=fmt.span(unit, finding.first_step, finding.last_step),
         parameters=(*shown, f"and {fmt.count(left_out)} more") if left_out > 0 else shown,
         evidence=_evidence(finding),
         action=fmt.prose(advice if is_symptom else finding.remedy.text),

@@ -54,7 +54,7 @@ def recording_notes(run: Run) -> tuple[str, ...]:
         events = run.events_of(kind)
         if not events:
             continue
-        where = fmt.steps(events[0].step, events[-1].step)
+        where = fmt.span(run.info.x_unit, events[0].step, events[-1].step)
         detail = value_text(events[-1].data, 200) if events[-1].data else ""
         notes.append(
             f"{kind}: {fmt.plural(len(events), 'event')}, {where}" + (f"; last: {detail}" if detail else "")
@@ -69,7 +69,7 @@ def _facts(run: Run) -> Facts:
         Fact("name", fmt.name(run.name) or fmt.MISSING),
         Fact("id", fmt.name(run.id)),
         Fact("status", info.status),
-        Fact("steps", fmt.count(run.n_steps), fmt.name(info.x_unit, 40)),
+        covered_fact(run),
     ]
     if math.isfinite(info.epochs):
         items.append(Fact("epochs", fmt.number(info.epochs)))
@@ -86,8 +86,41 @@ def _facts(run: Run) -> Facts:
     if commit_text(run):
         items.append(Fact("code", commit_text(run)))
     if info.source:
-        items.append(Fact("recorded by", fmt.name(info.source)))
+        items.append(Fact("recorded by" if is_native(run) else "format of the log", fmt.name(info.source)))
+    if info.path and not is_native(run):
+        items.append(Fact("read from", fmt.name(info.path)))
+    if info.loss_role != "progress":
+        items.append(Fact("objective", fmt.name(info.loss_role), "a falling loss means no progress"))
     return Facts(tuple(items))
+
+
+def is_native(run: Run) -> bool:
+    """Whether traindoctor recorded the run itself."""
+    return run.info.source in ("", "traindoctor")
+
+
+def covered_fact(run: Run) -> Fact:
+    """How long the run is: steps from 0, or the part of the x axis that the log covers."""
+    unit = run.info.x_unit
+    first, last = covered(run)
+    if last < first or first == 0:
+        return Fact(
+            "steps" if unit == "optimizer steps" else "length", fmt.count(run.n_steps), fmt.name(unit, 40)
+        )
+    return Fact("x axis", fmt.span(unit, first, last), fmt.name(unit, 40))
+
+
+def covered(run: Run) -> tuple[int, int]:
+    """First and last x of any series, both inclusive; (0, -1) for a run without values."""
+    firsts = [int(series.steps[0]) for series in run.series.values() if len(series)]
+    return (min(firsts), run.n_steps - 1) if firsts else (0, -1)
+
+
+def length_text(run: Run) -> str:
+    """`2,000 steps`, or `epochs 1 to 50` where the log does not count from 0."""
+    first, last = covered(run)
+    unit = run.info.x_unit
+    return fmt.span(unit, first, last) if first > 0 else fmt.length(unit, run.n_steps)
 
 
 def _settings(caption: str, settings: Mapping[str, Any]) -> Table:

@@ -71,7 +71,7 @@ def recognise(run: Run) -> Schedule:
 
 
 def _every_epoch(steps: Ints) -> Ints:
-    """Every epoch on an axis that counts them; those of the log where the axis is longer than any training."""
+    """Every epoch on an axis that counts them; only those of the log where it is longer than any run."""
     if not len(steps) or int(steps[-1]) - int(steps[0]) > MOST_EPOCHS:
         return steps
     return np.arange(int(steps[0]), int(steps[-1]) + 1)
