@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import weakref
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from traindoctor.names import EPOCH
+
+from .inferences import EPOCHS
 from .internals import LoaderIterator
 from .part import Part
 from .patches import Patches
@@ -20,6 +24,10 @@ from .state import ThreadState
 
 if TYPE_CHECKING:
     from .run_recorder import Recorder
+
+
+MOST_AHEAD = 1024
+"""Batches that may be delivered before the first of them is trained on."""
 
 
 @dataclass(eq=False)
@@ -47,17 +55,29 @@ class LoaderPass:
     Attributes:
         loader: what is iterated.
         without_gradients: gradients were off when it began.
+        iterator: weak; alive after the end while whoever looks one batch ahead still works on the last one.
         fed: a backward call followed one of its batches.
         n_batches: batches delivered.
-        batch: the last one, kept only while labels may be wanted.
+        n_evaluated: of those, batches on which something was evaluated.
+        exhausted: it has ended.
+        interrupted: the pass that fed training when this one began.
+        sizes: samples in the batches that were delivered and not yet trained on.
+        ahead: batches that are delivered before the one in use is done with; None before the first use.
+        batches: the last ones, kept only while labels may be wanted.
     """
 
     loader: LoaderFacts
     without_gradients: bool
+    iterator: weakref.ref[Any]
     fed: bool = False
     n_batches: int = 0
+    n_evaluated: int = 0
     exhausted: bool = False
-    batch: Any = None
+    interrupted: LoaderPass | None = None
+    sizes: deque[int] = field(default_factory=lambda: deque[int](maxlen=MOST_AHEAD))
+    ahead: int | None = None
+    batches: deque[Any] = field(default_factory=lambda: deque[Any](maxlen=3))
+    _evaluated_at: tuple[int, bool] = (0, False)
 
     @property
     def is_complete(self) -> bool:
@@ -68,6 +88,34 @@ class LoaderPass:
     def is_left_at_once(self) -> bool:
         """Whether it delivered one batch of several."""
         return self.n_batches == 1 and not self.is_complete
+
+    @property
+    def is_trailing(self) -> bool:
+        """Whether its end was seen early: its last batch, read ahead, is still to be evaluated."""
+        return self.exhausted and self.iterator() is not None
+
+    def note_evaluation(self) -> None:
+        """Something was evaluated on the batch in use."""
+        at = self.n_batches, self.exhausted
+        if at != self._evaluated_at:
+            self._evaluated_at = at
+            self.n_evaluated += 1
+
+    def take_batch(self) -> Any:
+        """The evaluated batch whose labels are asked for, once; None when it was taken before."""
+        waiting = self.batches
+        if self.ahead is None:
+            self.ahead = 1 if len(waiting) == 2 and not self.exhausted else 0
+        while len(waiting) > self.ahead + 1:
+            waiting.popleft()
+        return waiting.popleft() if len(waiting) > (0 if self.exhausted else self.ahead) else None
+
+    def step_done(self) -> None:
+        """An optimizer stepped: what was delivered and not used was read ahead (one batch) or passed over."""
+        if self.ahead is None:
+            self.ahead = 1 if len(self.sizes) == 1 else 0
+        while len(self.sizes) > self.ahead:
+            self.sizes.popleft()
 
     @property
     def is_evaluation(self) -> bool:
@@ -87,7 +135,7 @@ class LoaderRecorder(Part):
     def reset(self) -> None:
         """Begin anew with nothing, in a forked child."""
         self._loaders: weakref.WeakKeyDictionary[Any, LoaderFacts] = weakref.WeakKeyDictionary()
-        self._passes: dict[int, tuple[weakref.ref[Any], LoaderPass]] = {}
+        self._passes: dict[int, LoaderPass] = {}
         self._training: LoaderPass | None = None
         self.epochs_completed = 0
         self._batch_sizes: dict[int, int] = {}
@@ -138,40 +186,59 @@ class LoaderRecorder(Part):
         facts.n_batches = length_of(loader)
         key = id(iterator)
         passes = self._passes
-        begun = LoaderPass(facts, not torch.is_grad_enabled())
-        passes[key] = (weakref.ref(iterator, lambda gone: passes.pop(key, None)), begun)
-        self.recorder.evaluation.pass_begins(self.recorder.state(), begun)
+        state = self.recorder.state()
+        begun = LoaderPass(
+            facts, not torch.is_grad_enabled(), weakref.ref(iterator, lambda gone: passes.pop(key, None))
+        )
+        before = state.source
+        if before is not None and not before.exhausted:
+            begun.interrupted = before if before.fed else before.interrupted
+        passes[key] = begun
+        self.recorder.evaluation.pass_begins(state, begun)
 
     def _delivered(self, iterator: Any, batch: Any) -> None:
-        known = self._passes.get(id(iterator))
-        if known is None:
+        current = self._passes.get(id(iterator))
+        if current is None:
             return
         began = perf_counter_ns()
-        state, current = self.recorder.state(), known[1]
         current.n_batches += 1
-        state.source = current
-        state.batch_number += 1
-        state.batch_size = batch_length(batch)
-        current.batch = batch if current.is_evaluation and self.recorder.predictions.is_watching else None
+        self.recorder.state().source = current
+        current.sizes.append(batch_length(batch))
+        if current.is_evaluation and self.recorder.predictions.is_watching:
+            current.batches.append(batch)
         self.recorder.flush_if_due(began)
         self.recorder.spent_ns += perf_counter_ns() - began
 
     def _end(self, iterator: Any) -> None:
-        known = self._passes.get(id(iterator))
-        if known is None or known[1].exhausted:
+        current = self._passes.get(id(iterator))
+        if current is None or current.exhausted:
             return
-        current = known[1]
         current.exhausted = True
-        current.batch = None
         state = self.recorder.state()
         if current.fed:
             self.epochs_completed += 1
         else:
             self.recorder.evaluation.pass_ends(state, current)
 
-    def fed_backward(self, state: ThreadState, source: LoaderPass) -> None:
+    def backward_begins(self, state: ThreadState) -> None:
+        """Backward is called: on which batch of which pass."""
+        source = state.source
+        if source is None:
+            return
+        if not source.fed and source.exhausted and source.interrupted is not None:
+            # An evaluation came between; the batch in use was read before it, and no other was needed since.
+            source = state.source = source.interrupted
+        if not source.fed:
+            self._fed_backward(source)
+        if source.sizes:
+            state.batch_size = source.sizes.popleft()
+            state.batch_number += 1
+
+    def _fed_backward(self, source: LoaderPass) -> None:
         """The first backward call after a batch of this pass: its loader feeds training."""
         source.fed = True
+        source.interrupted = None
+        source.batches.clear()
         source.loader.feeds_training = True
         before, self._training = self._training, source
         if before is not None and before.loader is source.loader:
@@ -180,6 +247,7 @@ class LoaderRecorder(Part):
             if not before.exhausted and before.is_complete:
                 self.epochs_completed += 1  # its end was never asked for
         source.loader.epoch += 1
+        self.recorder.infer(EPOCH, EPOCHS)
         self.recorder.sink.event(self.recorder.position, "epoch", epoch=source.loader.epoch)
 
     def epoch(self) -> int | None:
@@ -200,6 +268,13 @@ class LoaderRecorder(Part):
         """Metadata: the usual batch size."""
         sizes = self._batch_sizes
         return {"batch_size": max(sizes, key=lambda size: (sizes[size], size))} if sizes else {}
+
+    def finish(self) -> None:
+        """Count the last epoch, if all of it was delivered and its end was never asked for."""
+        last = self._training
+        if last is not None and not last.exhausted and last.is_complete:
+            last.exhausted = True
+            self.epochs_completed += 1
 
 
 def length_of(loader: Any) -> int | None:

@@ -68,6 +68,7 @@ class ModelRecorder(Part):
         self._names: set[str] = set()
         self._optimizers: dict[int, OptimizerInfo] = {}
         self._searches = 0
+        self._roots: list[weakref.ref[Module]] = []
 
     def install(self, patches: Patches) -> None:
         """Be told of every parameter and submodule that is registered from now on."""
@@ -142,6 +143,8 @@ class ModelRecorder(Part):
 
     def _describe_roots(self, roots: Iterable[Module], groups: dict[int, str]) -> None:
         for root in roots:
+            if not any(known() is root for known in self._roots):
+                self._roots.append(weakref.ref(root))
             found = owners(root)
             activations = following_activations(root)
             prefix = f"{type(root).__name__}." if any(name in self._names for _, name, _ in found) else ""
@@ -169,6 +172,11 @@ class ModelRecorder(Part):
         """Its name if this is the first optimizer that holds it, else ""."""
         known = self._known[id(parameter)]
         return known.info.name if known.owner == track.index else ""
+
+    def is_in_evaluation_mode(self) -> bool:
+        """Whether `eval()` was called on every model that is trained; False when none is known yet."""
+        alive = [root for known in self._roots if (root := known()) is not None]
+        return bool(alive) and not any(root.training for root in alive)
 
     def unheld(self, track: Track) -> list[tuple[Tensor, ParameterInfo]]:
         """The parameters that were found with this optimizer's model and that no optimizer holds.

@@ -13,6 +13,8 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from traindoctor.names import LOSS_TRAIN
+
 from ..options import RecorderOptions
 from .amp import AmpRecorder
 from .architecture import group_labels
@@ -20,6 +22,7 @@ from .baseline import BaselineRecorder
 from .clipping import ClippingRecorder
 from .evaluation import EvaluationRecorder
 from .governor import Governor
+from .inferences import TRAINING_LOSS, Inferences
 from .internals import is_single_threaded
 from .loader import LoaderRecorder
 from .loss import LossRecorder
@@ -99,6 +102,7 @@ class Recorder:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._notes: list[str] = []
+        self._inferences = Inferences()
         self._said: set[str] = set()
 
     def install(self) -> None:
@@ -193,6 +197,7 @@ class Recorder:
                 self.first = track
         track.labels = tuple(group_labels(optimizer))
         self.open()
+        self.infer(track.prefix + LOSS_TRAIN, TRAINING_LOSS)
         self.model.look(track, optimizer)
 
     def open(self) -> None:
@@ -237,6 +242,10 @@ class Recorder:
         if sentence not in self._notes:
             self._notes.append(sentence)
             self.sink.meta({"diagnostics": list(self._notes)})
+
+    def infer(self, series: str, how: str) -> None:
+        """Mark a series as inferred, once."""
+        self._inferences.note(self.sink, series, how)
 
     def say(self, sentence: str) -> None:
         """One line on stderr, once."""
