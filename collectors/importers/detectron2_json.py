@@ -36,7 +36,7 @@ class Detectron2Json:
     def recognises(self, source: Source) -> float:
         """By `iteration` beside `total_loss`, `eta_seconds` or AP columns."""
         rows = head_objects(source)
-        good = [row for row in rows if ITERATION in row and any(mark in row for mark in _MARKS)]
+        good = [r for r in rows if number(r.get(ITERATION)) is not None and any(mark in r for mark in _MARKS)]
         if not good or "mode" in good[0] or "step" in good[0]:
             return 0.0
         sure = any("total_loss" in row or "eta_seconds" in row or "bbox/AP" in row for row in good)

@@ -30,7 +30,7 @@ class EpochJsonLines:
     def recognises(self, source: Source) -> float:
         """By `epoch` beside `train_lr` or `train_loss`."""
         rows = head_objects(source)
-        good = [row for row in rows if EPOCH in row and any(key in row for key in _RATES)]
+        good = [r for r in rows if number(r.get(EPOCH)) is not None and any(key in r for key in _RATES)]
         if not good or len(good) < 0.8 * len(rows) or any(key in good[0] for key in _OTHER_TOOLS):
             return 0.0
         return CERTAIN if any("n_parameters" in row or "train_lr" in row for row in good) else LIKELY
