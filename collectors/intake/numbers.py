@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|NaN|NAN|inf(?:inity)?|Inf(?:inity)?)"
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|NaN|NAN|inf(?:inity)?|Inf(?:inity)?)"
 """A number as a regular expression, non-finite spellings included."""
 
 _NON_FINITE = {
@@ -24,7 +24,7 @@ _NON_FINITE = {
     "-1.#ind": math.nan,
     "1.#qnan": math.nan,
 }
-_PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_PLAIN = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _TENSOR = re.compile(r"tensor\(\s*([^,)\]]+)[^)]*\)")
 
 
