@@ -109,6 +109,22 @@ def group_labels(optimizer: Optimizer) -> list[str]:
     return names if usable else [str(index) for index in range(len(names))]
 
 
+def longer_labels(known: tuple[str, ...], optimizer: Optimizer | None, n: int) -> tuple[str, ...]:
+    """Labels of n param groups of which the first ones have theirs already, and keep them.
+
+    Args:
+        known: labels given so far.
+        optimizer: the optimizer, None when it is gone; new groups then get their index.
+        n: number of groups.
+    """
+    labels = [*known]
+    names = [] if optimizer is None else [str(group.get("name", "")) for group in optimizer.param_groups]
+    for index in range(len(known), n):
+        name = names[index] if index < len(names) and known[:1] != ("0",) else ""
+        labels.append(name if name and name not in labels else str(index))
+    return tuple(labels)
+
+
 def settings(group: Mapping[str, Any], label: str) -> dict[str, Any]:
     """The settings of one param group that are plain values, and its label."""
     kept: dict[str, Any] = {"label": label}

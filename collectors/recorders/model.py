@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -19,6 +19,7 @@ from .architecture import (
     describe_parameter,
     following_activations,
     group_labels,
+    longer_labels,
     owners,
     root_modules,
     scheduler_of,
@@ -101,7 +102,9 @@ class ModelRecorder(Part):
 
     def look(self, track: Track, optimizer: Optimizer) -> None:
         """Make sure that every parameter of this optimizer is known, and write what is new."""
-        labels = group_labels(optimizer)
+        labels = longer_labels(
+            track.labels or tuple(group_labels(optimizer)), optimizer, len(optimizer.param_groups)
+        )
         groups = {
             id(p): track.prefix + label
             for group, label in zip(optimizer.param_groups, labels, strict=True)
@@ -114,12 +117,17 @@ class ModelRecorder(Part):
             if self._info(p) is None:
                 self._describe(f"parameter{position}", p, None, "", groups)
             known = self._known[id(p)]
-            known.owner = track.index if known.owner < 0 else known.owner
+            if known.owner < 0:
+                known.owner = track.index
+                known.info = replace(known.info, group=groups[id(p)])
         described = list(self._known.values())
         for known in described:
             known.finder = track.index if known.finder < 0 else known.finder
-        if track.index not in self._optimizers:
-            scheduler = scheduler_of(optimizer) if len(self._optimizers) < MOST_SEARCHES else ""
+        before = self._optimizers.get(track.index)
+        if before is None or len(before.groups) < len(labels):
+            scheduler = before.scheduler if before is not None else ""
+            if not scheduler and len(self._optimizers) < MOST_SEARCHES:
+                scheduler = scheduler_of(optimizer)
             kept = tuple(map(settings, optimizer.param_groups, labels))
             self._optimizers[track.index] = OptimizerInfo(track.name, kept, scheduler)
         self.recorder.sink.meta(

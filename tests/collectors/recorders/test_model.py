@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.recordings import batches, mlp, read, recording
-from traindoctor.collectors.recorders.architecture import following_activations, group_labels
+from traindoctor.collectors.recorders.architecture import following_activations, group_labels, longer_labels
 
 
 def train(net, optimizer, n=2):
@@ -222,3 +222,20 @@ def test_an_optimizer_that_steps_later_still_owns_its_parameters(tmp_path):
     run = read(tmp_path)
     assert run.parameter("weight_norm")["a.0.weight"].steps.tolist() == [0, 1, 2, 3]
     assert run.parameter("weight_norm")["b.0.weight"].steps.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("known", "names", "expected"),
+    [
+        (("0",), ["", ""], ("0", "1")),
+        (("body",), ["body", "head"], ("body", "head")),
+        (("body",), ["body", "body"], ("body", "1")),
+        (("body",), ["body", ""], ("body", "1")),
+        (("0",), ["", "head"], ("0", "1")),
+    ],
+)
+def test_labels_of_groups_that_come_later(known, names, expected):
+    groups = [{"params": [nn.Parameter(torch.ones(1))], **({"name": n} if n else {})} for n in names]
+    optimizer = torch.optim.SGD(groups, 0.1)
+    assert longer_labels(known, optimizer, 2) == expected
+    assert longer_labels(known, None, 2) == (*known, "1")
