@@ -6,6 +6,7 @@ HEADLINES = (
     *(
         "map50_95",
         "map",
+        "map50",
         "ap",
         "accuracy",
         "bleu",

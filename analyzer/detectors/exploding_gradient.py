@@ -111,7 +111,7 @@ class ExplodingGradient:
             },
             Remedy(
                 f"Clip the gradient norm at {limit:g}, its 90th percentile before the explosion, and look at "
-                "the batch and the learning rate of that step.",
+                "the batch and the learning rate there.",
                 "loss.backward()\n"
                 f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={limit!r})\n"
                 "optimizer.step()",

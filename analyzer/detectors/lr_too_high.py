@@ -245,6 +245,6 @@ def _remedy(run: Run, factor: float) -> Remedy:
     warmup = max(10, round(0.05 * run.n_steps))
     return Remedy(
         f"Multiply the learning rate by about {factor:g}. If you need a rate near the present one, reach it "
-        f"by a warm-up of {warmup} steps and clip the gradient norm.",
+        f"by a warm-up of {warmup} {x_unit(run)} and clip the gradient norm.",
         optimizer_code(run, lr_factor=factor),
     )

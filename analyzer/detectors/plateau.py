@@ -33,11 +33,12 @@ class Plateau:
     `equivalence` of the progress made (a significant fall counts as flat when it gains less than
     `negligible` of it). The level is no worse than the best by more than `worse` of it. And there is
     something to gain: the learning rate is still at least `hot` of its peak, and the training skill 1 -
-    loss/B0 is below `solved`. The plateau is the longest ending of the run that is flat by the same test,
-    less what lies above its level at the beginning. Warning when it takes at least `long` of the run, the
-    skill is below `nearly_solved`, a learning rate was recorded, the fall is not significant and the last
-    quarter holds `least_effective` independent losses; a note otherwise. No answer with fewer than
-    `few_effective`, or where most values depend on the ones before.
+    loss/B0 is below `solved` (`solved_unknown` where B0 is only the first loss). The plateau is the longest
+    ending of the run that is flat by the same test, less what lies above its level at the beginning.
+    Warning when it takes at least `long` of the run, the skill is below `nearly_solved`, a learning rate
+    was recorded, the fall is not significant and the last quarter holds `least_effective` independent
+    losses; a note otherwise. No answer with fewer than `few_effective`, or where most values depend on the
+    ones before.
 
     Why it matters: the steps since the onset bought nothing; a decaying learning rate usually lowers the
     loss at once, by averaging out the noise of large steps.
@@ -67,6 +68,7 @@ class Plateau:
     negligible: float = 0.005
     hot: float = 0.3
     solved: float = 0.95
+    solved_unknown: float = 0.99
     nearly_solved: float = 0.85
     long: float = 0.33
     worse: float = 0.1
@@ -79,18 +81,27 @@ class Plateau:
         Raises:
             NotAssessable: too few (independent) losses, or the loss is no progress signal.
         """
-        curve = main_curve(run)
-        found = list(self._look(run, curve))
-        held_out = held_out_curve(run, LEAST_HELD_OUT)
-        if not found and held_out is not None and curve.measure is None:
-            found = list(self._look(run, held_out))
+        curve, held_out = main_curve(run), held_out_curve(run, LEAST_HELD_OUT)
+        if held_out is None or curve.measure is not None:
+            yield from self._look(run, curve)
+            return
+        reason: NotAssessable | None = None
+        found: list[Finding] = []
+        try:
+            found = list(self._look(run, curve))
+        except NotAssessable as why:
+            reason = why
+        found = found or list(self._look(run, held_out))
         yield from found
+        if reason is not None and not found:
+            raise reason
 
     def _look(self, run: Run, curve: Curve) -> Iterator[Finding]:
         level, trend = levels_of(run, curve), trend_of(curve)
         skill = level.skill(trend.level)
         found = phases(run)
-        if (not math.isnan(skill) and skill >= self.solved) or (found and found.final_share < self.hot):
+        solved = self.solved if level.baseline_known else self.solved_unknown
+        if (not math.isnan(skill) and skill >= solved) or (found and found.final_share < self.hot):
             return
         has_worsened = trend.level - level.best > self.worse * level.progress
         if trend.is_rising or has_worsened or not self._is_flat(trend, level.progress):

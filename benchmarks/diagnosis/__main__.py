@@ -1,4 +1,4 @@
-"""Command line, from the repository root: python -m benchmarks.diagnosis generate|score|errors|all."""
+"""Command line, from the repository root: python -m benchmarks.diagnosis generate|score|errors|all|corpus."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import track
 
 from .configuration import draw
+from .corpus import answers, counted, read_index
+from .corpus_table import kept_section, listed, section, with_section
 from .scoring import Judgement, judge
 from .table import errors as error_lines
 from .table import render
@@ -82,6 +84,38 @@ def twins(draws: int) -> None:
             click.echo(f"    {difference.name}: {difference.what}")
 
 
+@main.command()
+@click.option(
+    "--corpus",
+    "place",
+    type=click.Path(path_type=Path),
+    default=Path("../shared/corpus"),
+    show_default=True,
+    help="Folder with index.csv and the logs.",
+)
+@click.option("--half", type=click.Choice(["tune", "report", "both"]), default="tune", show_default=True)
+@click.option("--errors", "lists_errors", is_flag=True, help="List each wrong answer; the tune half only.")
+@WRITE
+def corpus(place: Path, half: str, lists_errors: bool, write: bool) -> None:
+    """Diagnose the labelled logs of other tools and print the tables."""
+    from traindoctor import diagnose, load_runs
+
+    try:
+        rows = read_index(place)
+    except FileNotFoundError as missing:
+        click.echo(f"skipped: {missing}")
+        return
+    halves = ("report", "tune") if half == "both" else (half,)
+    found = {name: list(answers(place, counted(rows, name), load_runs, diagnose)) for name in halves}
+    if lists_errors and half == "tune":
+        click.echo(listed(found["tune"]))
+    text = section(found)
+    click.echo(text)
+    if write:
+        known = ACCURACY.read_text(encoding="utf-8") if ACCURACY.is_file() else INTRODUCTION
+        ACCURACY.write_text(with_section(known, text), encoding="utf-8")
+
+
 @main.command("all")
 @click.option("--draws", type=int, default=0, help="Number of draws of the report split; 0 for all.")
 @JOBS
@@ -98,7 +132,9 @@ def publish(parts: list[str], write: bool) -> None:
     text = "\n".join([INTRODUCTION, *parts])
     click.echo(text)
     if write:
-        ACCURACY.write_text(text, encoding="utf-8")
+        known = ACCURACY.read_text(encoding="utf-8") if ACCURACY.is_file() else ""
+        kept = kept_section(known)
+        ACCURACY.write_text(with_section(text, kept) if kept else text, encoding="utf-8")
 
 
 def judgements(split: str, draws: int) -> list[Judgement]:

@@ -23,7 +23,8 @@ from .scoring import (
 )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows under a head, pipes in cells escaped."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines)
@@ -48,15 +49,17 @@ def render(split: str, judgements: Sequence[Judgement]) -> str:
         f"{len(judgements) - len(healthy(judgements)) - len(faulty(judgements)) - len(harmless)} "
         "that went wrong by themselves at the best learning rate. "
         "Brackets are 95 % Wilson intervals; an alarm is a finding of severity warning or critical.",
-        _table(["measure", "share"], _totals(judgements)),
+        markdown_table(["measure", "share"], _totals(judgements)),
         "### False alarms on healthy runs, by detector",
-        _table(["code", "healthy runs with it"], alarms_by_code(judgements).items()),
+        markdown_table(["code", "healthy runs with it"], alarms_by_code(judgements).items()),
         "### Faults, by kind",
-        _table(["fault", "found", "cause first", "named first", "accepted as the cause"], _kinds(judgements)),
+        markdown_table(
+            ["fault", "found", "cause first", "named first", "accepted as the cause"], _kinds(judgements)
+        ),
         "### Healthy runs, by task",
-        _table(["task", "false alarms"], _tasks(judgements, tasks)),
+        markdown_table(["task", "false alarms"], _tasks(judgements, tasks)),
         "### Checks that could not answer",
-        _table(
+        markdown_table(
             ["code", "runs", "commonest reason"],
             [(code, share, why) for code, (share, why) in abstentions(judgements).items()],
         ),
