@@ -14,7 +14,8 @@ from ..intake.text_lines import matches, nothing_read
 _EPOCH = re.compile(r"^\s*Epoch (\d+)(?:/(\d+))?\s*:?\s*$")
 _FIELD = re.compile(rf"(?:^|[\s-])([A-Za-z_][\w./-]*): ({NUMBER})(?=\s|$|\x08)")
 _PROGRESS = re.compile(
-    rf"^\s*(\d+)/(\d+|Unknown) .{{0,400}}?(?:\d+m?s(?:/(?:step|epoch|sample))?|ETA: \S+) - (?=\S+: {NUMBER})"
+    rf"^\s*\d+/(?:\d+|Unknown) .{{0,400}}?(?:\d+[mu]?s(?:/(?:step|epoch|sample))?|ETA: \S+)"
+    rf" - (?=\S+: {NUMBER})"
     rf"|^\s*-? ?\d+s - (?=\S+: {NUMBER})"
 )
 _TRAILING_BACKSPACES = re.compile(r"\x08+")

@@ -16,7 +16,7 @@ _VALIDATION = re.compile(
     r"(?: on ([\w ]+? set))?[^|]*\|(.*)$"
 )
 _SIGNATURE = re.compile(r"\biteration\s+\d+\s*/\s*\d+\s*\|.{0,200}elapsed time per iteration")
-_ARGUMENT = re.compile(r"^\s*(?:\[?\w*\]?:?\s*)(\w+) \.{3,} ?(\S+)\s*$")
+_ARGUMENT = re.compile(r"(?:^|\s)(\w+) \.{3,} ?(\S+)\s*$")
 _ARGUMENTS_KEPT = """
 lr min_lr lr_decay_style lr_warmup_iters lr_warmup_samples lr_decay_iters global_batch_size micro_batch_size
 seq_length hidden_size num_layers num_attention_heads clip_grad weight_decay train_iters fp16 bf16 seed
@@ -100,7 +100,7 @@ class _Reader:
         return x, {f"{prefix}{where} {name}": value for name, value in _cells(cells).items()}
 
     def _argument(self, line: str) -> None:
-        found = _ARGUMENT.match(line) if " ..." in line and len(line) < 300 else None
+        found = _ARGUMENT.search(line) if " ..." in line and len(line) < 300 else None
         if found and found.group(1) in _SETTINGS:
             self.config.setdefault(found.group(1), found.group(2))
 

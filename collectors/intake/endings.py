@@ -9,6 +9,9 @@ from traindoctor.run import RunStatus
 
 from .logbook import Logbook
 
+MAX_ERRORS = 3
+"""Error messages kept per row: the first name the cause, the others its consequences."""
+
 _KILLED = (
     r"^\s*Killed\b|KeyboardInterrupt|SIGTERM|SIGKILL|oom[-_]kill|CANCELLED AT|DUE TO TIME LIMIT"
     r"|TERM_(?:MEM|RUN)LIMIT"
@@ -52,6 +55,7 @@ class Endings:
         self._first = self._last = 0.0
         self._status: RunStatus | None = None
         self._started = log.n_rows
+        self._n_errors = 0
 
     def row(self, x: float, values: Mapping[str, float]) -> None:
         """See `Logbook.row`; a row that begins anew after the end of a run opens the next."""
@@ -63,7 +67,7 @@ class Endings:
             self._status = None
         if self.log.n_rows == self._started:
             self._first = x
-        self._last = x
+        self._last, self._n_errors = x, 0
         self.log.row(x, values)
 
     def see(self, number: int, line: str) -> None:
@@ -74,7 +78,8 @@ class Endings:
         kind = found.lastgroup or ""
         if kind == "stopped":
             self.log.event(self._last, "note", text=f"line {number}: {line.strip()[:200]}")
-        elif kind in ("failed", "killed") and not line.startswith("Traceback"):
+        elif kind != "finished" and "Traceback" not in line and self._n_errors < MAX_ERRORS:
+            self._n_errors += 1
             self.log.event(self._last, "exception", text=line.strip()[:200])
         if self._status is None:  # the first cause counts; what follows are its consequences
             self._status = "finished" if kind in ("stopped", "finished") else _AS_STATUS[kind]

@@ -308,7 +308,7 @@ class _Parser:
         """Whether `name number` without a sign between is a pair: a metric's word, or a cell of its own."""
         last = words(name)[-1]
         if is_split or (ours and (last in FILLERS or classify(last).name)):
-            return "." in self.numbers[index] or not _is_whole(self.numbers[index])
+            return not _is_whole(self.numbers[index]) or (self._is_marked() and not is_split)
         cell = re.search(r"[|,\t]\s*[\w./@-]+\s*$", named) is not None
         return cell and self._is_marked() and (not after.strip() or after.lstrip()[:1] in ("|", ",", "\t"))
 

@@ -213,7 +213,7 @@ def has_curve(lines: Iterable[str], *, tables: bool = True) -> bool:
                 continue
             values = seen.setdefault(name, [])
             values.append(value)
-            finite = {v for v in values if math.isfinite(v)}
-            if len(values) >= LEAST_ROWS and len(finite) != 1:
+            is_constant = math.isfinite(value) and all(known == value for known in values)
+            if len(values) >= LEAST_ROWS and not is_constant:
                 return True
     return False

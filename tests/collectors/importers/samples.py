@@ -13,6 +13,8 @@ from pathlib import Path
 
 import google_crc32c
 
+from tests.collectors.importers.text_samples import TEXT_SAMPLES
+
 N = 12
 LOSS = [2.0 / (1 + 0.3 * i) for i in range(N)]
 VALIDATION = [2.1 / (1 + 0.25 * i) for i in range(N)]
@@ -309,6 +311,7 @@ SAMPLES: dict[str, dict[str, bytes]] = {
     "table": {
         "numbers.csv": table(";", ["iteration", "cross entropy loss", "extra"], lambda i: [i, LOSS[i], 1])
     },
+    **TEXT_SAMPLES,
 }
 
 
