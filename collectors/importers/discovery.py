@@ -150,7 +150,7 @@ def _only_one_worth_reading(runs: list[Run]) -> Run | None:
     if len(long) != 1 or _length(long[0]) < 10 * FALSE_START:
         return None
     others = len(runs) - 1
-    note = f"{others} other launches in the log ended within {FALSE_START} rows and are left out; --run N shows them"
+    note = f"{others} other launches ended within {FALSE_START} rows and are left out; --run N shows them"
     return replace(long[0], info=replace(long[0].info, diagnostics=(*long[0].info.diagnostics, note)))
 
 

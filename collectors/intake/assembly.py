@@ -43,8 +43,25 @@ def runs_of(log: Logbook, *, source: str, path: str, stem: str, extra: Sequence[
     for number, part in enumerate(parts, 1):
         name = str(part.facts.get("name") or (stem if len(parts) == 1 else f"{stem} #{number}"))[:200]
         sentences = [*log.sentences(), *extra]
-        out.append(_run(log, part, source, path, name, sentences))
+        run = _run(log, part, source, path, name, sentences)
+        if out and _is_copy(run, out[-1]):
+            note = f"{name} holds the same numbers as the run before it: the log was written twice"
+            out[-1] = replace(
+                out[-1], info=replace(out[-1].info, diagnostics=(*out[-1].info.diagnostics, note))
+            )
+        else:
+            out.append(run)
     return out
+
+
+def _is_copy(run: Run, other: Run) -> bool:
+    if not run.series or run.series.keys() != other.series.keys():
+        return False
+    pairs = ((series, other.series[name]) for name, series in run.series.items())
+    return all(
+        np.array_equal(a.steps, b.steps) and np.array_equal(a.values, b.values, equal_nan=True)
+        for a, b in pairs
+    )
 
 
 def _parts(log: Logbook) -> list[Part]:

@@ -115,6 +115,14 @@ def test_restarts_split_and_resumes_rewrite():
     assert any("later ones count" in note for note in second.info.diagnostics)
 
 
+def test_a_log_written_twice_is_one_run():
+    log = Logbook()
+    for _ in range(2):
+        for x in range(20):
+            log.row(x, {"loss": 1.0 / (x + 1)})
+    assert any("written twice" in note for note in run(log).info.diagnostics)
+
+
 def test_runs_that_the_importer_tells_apart_have_their_own_facts():
     log = Logbook("epochs")
     for lr in (0.1, 0.2):
