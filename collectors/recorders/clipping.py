@@ -88,10 +88,14 @@ class ClippingRecorder(Part):
 
     def _measure(self, parameters: list[Tensor]) -> None:
         gradients = [p.grad for p in parameters if p.grad is not None]
-        if not gradients or not gradients[0].is_cpu:
-            return
+        if not gradients or hasattr(gradients[0], "_local_tensor"):
+            return  # see `_keep`
         with tensors.Quiet():
             norms = tensors.norms(gradients, tensors.is_plain(gradients))
-            total = sum(float(norm) ** 2 for norm in norms if norm is not None) ** 0.5
+            known = [norm for norm in norms if norm is not None]
+            if not known or len({norm.device for norm in known}) > 1:
+                return
+            norm = torch.linalg.vector_norm(torch.stack(known))
+        total: Value = norm.item() if norm.is_cpu else norm
         for track in self._concerned(self.recorder.state(), gradients):
             track.preclip = total
