@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .corpus import PER_REPOSITORY, Answer, capped, is_false_alarm, sound
 from .corpus_labels import ABSTAIN, FOUND_BY, SOUND
@@ -25,7 +25,7 @@ it; an alarm is a finding of severity warning or critical. Brackets are 95 % Wil
 """
 
 
-def section(halves: dict[str, Sequence[Answer]]) -> str:
+def section(halves: Mapping[str, Sequence[Answer]]) -> str:
     """The whole section, both halves one after the other."""
     parts = [_half(name, found) for name, found in halves.items()]
     return "\n".join([START, INTRODUCTION, *parts, END]) + "\n"
