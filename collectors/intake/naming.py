@@ -122,9 +122,12 @@ def _fill_validation_loss(
 ) -> None:
     """Repeated test losses, or a single validation component, stand in for a validation loss."""
     _fill(names.LOSS_VALIDATION, "validation", series, meanings, winners, notes)
-    for ours, test in ((names.LOSS_VALIDATION, "loss/test"), (names.ACCURACY_VALIDATION, "accuracy/test")):
-        source = winners.get(test)
-        if ours in winners or source is None or len(series[source]) < TEST_AS_VALIDATION:
+    has_validation = any(ours.endswith("/validation") for ours in winners)
+    for test in [ours for ours in winners if ours.endswith("/test")]:
+        ours = test.removesuffix("test") + "validation"
+        source = winners[test]
+        is_needed = not has_validation or ours in (names.LOSS_VALIDATION, names.ACCURACY_VALIDATION)
+        if ours in winners or not is_needed or len(series[source]) < TEST_AS_VALIDATION:
             continue
         note = "evaluated on the test set"
         meanings[source] = replace(meanings[source], name=ours, note=_joined(meanings[source].note, note))
