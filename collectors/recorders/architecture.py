@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from traindoctor.run import ParameterInfo
 
-_WRAPPING = ("_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+_WRAPPING = ("_orig_mod", "module", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 _ACTIVATION_MODULE = "torch.nn.modules.activation"
 _PASSED_OVER = ("Dropout", "Pool", "Norm", "Flatten", "Unflatten", "Identity")
 
@@ -144,12 +144,22 @@ def scheduler_of(optimizer: Optimizer) -> str:
     Asks the garbage collector who refers to the optimizer: unlike a list of all objects, that never holds a
     tuple which another thread is still filling.
     """
-    found: list[Any] = []
-    for referrer in gc.get_referrers(optimizer):
-        if issubclass(type(referrer), LRScheduler):
-            found.append(referrer)
-        elif type(referrer) is dict and referrer.get("optimizer") is optimizer:
-            found += [o for o in gc.get_referrers(referrer) if issubclass(type(o), LRScheduler)]
+    holders = _holders(optimizer)
+    # Accelerate and Fabric give schedulers an optimizer of their own that holds the real one.
+    wrappers = [o for o in holders if issubclass(type(o), Optimizer)]
+    holders += [o for wrapper in wrappers for o in _holders(wrapper)]
+    found = [o for o in holders if issubclass(type(o), LRScheduler)]
     inner = {id(s) for scheduler in found for s in vars(scheduler).get("_schedulers", ())}
     outer = [scheduler for scheduler in found if id(scheduler) not in inner]
     return type(outer[-1]).__name__ if outer else ""
+
+
+def _holders(optimizer: Optimizer) -> list[Any]:
+    """Objects that have an optimizer as an attribute."""
+    found: list[Any] = []
+    for referrer in gc.get_referrers(optimizer):
+        if type(referrer) is not dict:
+            found.append(referrer)
+        elif any(referrer.get(name) is optimizer for name in ("optimizer", "_optimizer")):
+            found += gc.get_referrers(referrer)
+    return found

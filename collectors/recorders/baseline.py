@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .accumulation import Share, share_of
 from .device import Arriving
-from .loss_functions import MEAN, LossCall
+from .loss_functions import MEAN, SUM, LossCall
 from .part import Part
-from .state import ThreadState, Value
+from .state import ThreadState
 from .tensors import local_version
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class BaselineRecorder(Part):
         self.loss_name = ""
         self._reductions: dict[str, int] = {}
         self._calls = 0
+        self._is_divided = False
         self._pending: list[tuple[Tensor | Arriving, int, LossCall]] = []
         self._counts: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._moments = Moments()
@@ -50,15 +52,18 @@ class BaselineRecorder(Part):
         """How training reduces this loss function; None when it does not train with it."""
         return self._reductions.get(name)
 
-    def trained_on(self, state: ThreadState, call: LossCall, root: Tensor, value: Value) -> None:
-        """A backward call began at `root`, of this unscaled value, after this call of a loss function."""
+    def trained_on(self, state: ThreadState, call: LossCall, root: Tensor, scale: Tensor | None) -> None:
+        """A backward call began at `root`, after this call; `scale` is GradScaler's factor in it."""
         if self.off:
             return
         if state.source is None:
             remember_labels(state, call.target)
         if self._closed:
             return
-        self._reductions.setdefault(call.name, call.reduction)
+        share = share_of(root, scale, call.sequence)
+        is_scaled = share is not None and share.is_the_loss and share.is_scaled
+        # A sum that is divided afterwards is a mean after all.
+        self._reductions.setdefault(call.name, MEAN if is_scaled else call.reduction)
         if not self.loss_name:
             self.loss_name = call.name
             self._n_classes = call.n_classes if call.name in ("cross_entropy", "nll_loss") else 0
@@ -66,7 +71,7 @@ class BaselineRecorder(Part):
         self._calls += 1
         if self._is_over():
             self._close()
-        elif call.name == self.loss_name and self._is_the_loss(call, root, value):
+        elif call.name == self.loss_name and self._is_the_loss(call, share):
             self._collect(call)
 
     @property
@@ -78,14 +83,21 @@ class BaselineRecorder(Part):
         epoch = self.recorder.loader.epoch()
         return (epoch or 0) >= 1 or (epoch is None and self._calls > MOST_CALLS)
 
-    def _is_the_loss(self, call: LossCall, root: Tensor, value: Value) -> bool:
-        """Whether the function's result alone is trained on, so that its baseline has the loss's units."""
-        result = call.result()
-        if result is None or call.reduction != MEAN:
+    def _is_the_loss(self, call: LossCall, share: Share | None) -> bool:
+        """Whether the function's mean alone is trained on, so that its baseline has the loss's units."""
+        value = share.value() if share is not None and share.is_the_loss else None
+        if share is None or value is None or call.reduction not in (MEAN, SUM):
             return False
-        if result is root:
-            return True
-        return isinstance(value, float) and result.is_cpu and result.numel() == 1 and result.item() == value
+        if call.reduction == SUM and share.weight is None:
+            return False
+        if abs(value - 1) > (0.0 if call.reduction == MEAN else 0.1):
+            self._is_divided = True
+        return value <= 1 + 1e-6
+
+    def _is_undone(self) -> bool:
+        """Whether recording multiplies by what the losses were divided by, see `Accumulation`."""
+        first = self.recorder.first
+        return first is not None and first.accumulation is not None and first.accumulation.is_divided
 
     def _collect(self, call: LossCall) -> None:
         target = call.target.detach()
@@ -135,7 +147,7 @@ class BaselineRecorder(Part):
         return int(self._counts.sum()) + self._moments.n
 
     def _write(self) -> None:
-        if not self._seen:
+        if not self._seen or (self._is_divided and not self._is_undone()):
             return
         self._written = self._seen
         if self._moments.n:

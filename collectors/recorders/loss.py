@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from . import tensors
+from .accumulation import share_of
 from .internals import untraced_like
 from .optimizer_step import forget_pending, gradients
 from .part import Part
@@ -79,17 +80,19 @@ class LossRecorder(Part):
             return []
         if not recorder.sink.is_open:
             recorder.open()
+        scale = state.scaled[2] if state.scaled is not None else None
         value = self._value(state, roots)
-        source = state.source
-        if source is not None and not source.fed:
-            recorder.loader.fed_backward(state, source)
+        recorder.loader.backward_begins(state)
         if state.evaluation is not None or recorder.evaluation.holds_any:
             recorder.evaluation.training_goes_on(state)
         if state.loss_call is not None:
-            recorder.baseline.trained_on(state, state.loss_call, roots[0], value)
+            recorder.baseline.trained_on(state, state.loss_call, roots[0], scale)
         tracks = self._tracks(state, roots)
         for track in tracks:
             self._receive(state, track, value)
+            if len(track.pending) > 1 and track.accumulation is None:
+                loss = state.loss_call.sequence if state.loss_call is not None else None
+                track.share = share_of(roots[0], scale, loss)
         if not tracks:
             state.orphans.append(value)
             del state.orphans[:-MOST_PENDING]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import weakref
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from . import internals
+from .accumulation import sequence_of
 from .part import Part
 from .patches import Patches
 
@@ -48,14 +48,14 @@ class LossCall:
     Attributes:
         name: public name of the function.
         arguments: what it was called with, after the input and the target.
-        result: weak, so that the graph is not kept.
+        sequence: number of the autograd node that made the result; None without gradients.
         n_samples: first dimension of the input.
     """
 
     name: str
     target: Tensor
     arguments: tuple[Any, ...]
-    result: weakref.ref[Tensor]
+    sequence: int | None
     n_samples: int
     n_classes: int
 
@@ -109,7 +109,7 @@ class LossFunctionRecorder(Part):
         arguments = (*args[2:], *kwargs.values()) if kwargs else args[2:]
         n_samples = given.shape[0] if given.ndim > (1 if name in _REDUCED_BY_SAMPLE else 0) else 1
         n_classes = given.shape[1] if given.ndim > 1 else 0
-        call = LossCall(name, target, arguments, weakref.ref(result), n_samples, n_classes)
+        call = LossCall(name, target, arguments, sequence_of(result), n_samples, n_classes)
         state = self.recorder.state()
         if result.requires_grad:
             state.loss_call = call

@@ -16,6 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from traindoctor import names
 
 from . import tensors
+from .accumulation import Accumulation
 from .governor import ALWAYS
 from .internals import frame, hooked_step_code, without_dynamo
 from .part import Part
@@ -151,6 +152,8 @@ class StepRecorder(Part):
         send_late(row)
         track.rows.append(row)
         state.steps += 1
+        if state.source is not None:
+            state.source.step_done()
         self.recorder.steps += 1
         self.recorder.flush_if_due(perf_counter_ns())
 
@@ -163,6 +166,8 @@ class StepRecorder(Part):
         ):  # of a closure that ran several times, the first run tells the loss of this step
             losses = next((earlier for earlier in track.evaluations if earlier), losses)
             track.evaluations.clear()
+        if len(losses) > 1 and track.accumulation is None:
+            track.accumulation = Accumulation(track.share, len(losses))
         taken = now - track.last_ns if track.last_ns else 0
         if step.versions and self._changes_gradients(track, optimizer, step, grads):
             # What is left of them is not what the step used; from the next one on they are read before it.

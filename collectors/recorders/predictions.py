@@ -86,6 +86,11 @@ class PassPredictions:
         """Whether some samples were seen and not kept."""
         return bool(self._beyond) or self._bytes > self._options.prediction_bytes
 
+    def has_arrived(self) -> bool:
+        """Whether reading would not wait for an accelerator."""
+        copies = [copy for chunk in self._chunks for copy in chunk] + [copy for copy, _ in self._beyond]
+        return all(copy.has_arrived() for copy in copies if isinstance(copy, Arriving))
+
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
         """Labels (n,) and scores (n, n_classes) or (n,) that were kept; None when they make no sense."""
         if not self._chunks:
@@ -206,12 +211,13 @@ class PredictionRecorder(Part):
         position = 2 if name == "topk" else 1
         dim = args[position] if len(args) > position else kwargs.get("dim", -1 if name == "topk" else None)
         state = self.recorder.state()
-        if dim not in (1, -1) or state.source is None or state.source.batch is None or is_traced():
+        if dim not in (1, -1) or state.source is None or not state.source.batches or is_traced():
             return
-        labels = labels_of(state.source.batch, len(given))
+        if labels_of(state.source.batches[0], len(given)) is None:
+            return
+        labels = labels_of(state.source.take_batch(), len(given))  # one prediction per batch: the first
         if labels is None:
             return
-        state.source.batch = None  # one prediction per batch: the first
         evaluation = self.recorder.evaluation.current(state, None)
         if evaluation is not None:
             evaluation.predictions.from_pick(name, given, labels)
@@ -220,11 +226,12 @@ class PredictionRecorder(Part):
         """An evaluation pass ended after so many steps."""
         if found.n_samples and not self.off:
             self._waiting.append((found, step, accuracy_name))
-            self._write(wait=False)
+            self.write(wait=False)
 
-    def _write(self, *, wait: bool) -> None:
-        waiting, self._waiting = self._waiting, []
-        for found, step, accuracy_name in waiting:
+    def write(self, *, wait: bool) -> None:
+        """Write the passes whose scores have arrived, in order."""
+        while self._waiting and (wait or self._waiting[0][0].has_arrived()):
+            found, step, accuracy_name = self._waiting.pop(0)
             arrays = found.arrays()
             if arrays is None:
                 continue
@@ -269,7 +276,7 @@ class PredictionRecorder(Part):
 
     def finish(self) -> None:
         """Write what was kept back."""
-        self._write(wait=True)
+        self.write(wait=True)
         if self._last is not None:
             self.recorder.sink.predictions(*self._last)
             self._last = None

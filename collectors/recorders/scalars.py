@@ -75,7 +75,7 @@ def write_rows(sink: Sink, track: Track, *, wait: bool = False) -> None:
         return
     for row in rows:
         _settle(row)
-    columns: dict[str, list[Any]] = {names.LOSS_TRAIN: [_mean(row.losses) for row in rows]}
+    columns: dict[str, list[Any]] = {names.LOSS_TRAIN: [_loss(track, row) for row in rows]}
     for index, label in enumerate(track.labels):
         columns[names.lr(label)] = [
             row.learning_rates[index] if index < len(row.learning_rates) else None for row in rows
@@ -101,10 +101,11 @@ def _write(sink: Sink, prefix: str, steps: list[int], columns: Mapping[str, list
         sink.rows(np.array(steps, dtype=np.int64), values, present)
 
 
-def _mean(losses: list[Any]) -> float | None:
-    if len(losses) == 1:
-        return float(losses[0])
-    return sum(losses) / len(losses) if losses else None
+def _loss(track: Track, row: Row) -> float | None:
+    """The loss of a step: of its one backward call, or of several together."""
+    if track.accumulation is not None and row.losses:
+        return track.accumulation.loss(row.losses)
+    return sum(row.losses) / len(row.losses) if row.losses else None
 
 
 def _global_norms(rows: list[Row]) -> list[float | None]:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from .tensors import local_version
 
 if TYPE_CHECKING:
+    from .accumulation import Accumulation, Share
     from .evaluation import Evaluation
     from .governor import Governor
     from .loader import LoaderPass
@@ -65,11 +66,13 @@ class Track:
         index: position in the order of first steps; -1 before its first.
         steps: optimizer steps done.
         pending: losses of the backward calls since the last step or zero_grad.
+        share: what one of several pending losses was divided by; None when not known.
+        accumulation: how the losses of several backward calls make a step's; None before the first such.
         evaluations: earlier `pending` lists of closures that ran inside the open step.
         zeroed: zero_grad was called since the last step.
         stale: see `traindoctor.names.STALE_GRADIENTS`; None before the first backward of the step.
         samples: samples seen by those backward calls.
-        batch_number: last loader batch that was counted.
+        batch_number: `ThreadState.batch_number` of the batch that was counted last.
         reads_before_step: the optimizer changes gradients while it steps, so they are read before.
         probe: a parameter and its gradient (weak) after the last step, that gradient's version and norm.
     """
@@ -84,6 +87,8 @@ class Track:
     index: int = -1
     steps: int = 0
     pending: list[Value] = field(default_factory=list[Value])
+    share: Share | None = None
+    accumulation: Accumulation | None = None
     evaluations: list[list[Value]] = field(default_factory=list[list[Value]])
     zeroed: bool = True
     stale: float | None = None
@@ -152,6 +157,8 @@ class ThreadState:
         loss_call: the last loss function called with gradients on.
         training_labels: storage, first and last byte of labels that training slices out of something larger.
         source: the loader pass that delivered the last batch.
+        batch_number: loader batches that backward was called on.
+        batch_size: samples in the last of them.
         evaluation: the evaluation pass in progress.
         scaled: the last output of GradScaler.scale (weak), the loss it was made of, and the scale.
     """

@@ -86,7 +86,7 @@ def test_a_scaled_loss_divided_for_accumulation(tmp_path):
         for number, (x, y) in enumerate(batches(4)):
             loss = F.cross_entropy(net(x), y)
             (scaler.scale(loss) / 2).backward()
-            losses.append(loss.item() / 2)
+            losses.append(loss.item())
             if number % 2:
                 scaler.step(optimizer)
                 scaler.update()
