@@ -118,15 +118,15 @@ def _more(run: Run) -> str:
 
 def _longest_curve(run: Run) -> Curve | None:
     """The main curve, however few points it has; None when there is none."""
-    for least in (FEW_POINTS, 1):
+    found: list[Curve] = []
+    for read, least in ((main_curve, FEW_POINTS), (training_curve, 1), (main_curve, 1)):
         try:
-            return main_curve(run, least)
+            found.append(read(run, least))
         except NotAssessable:
             continue
-    try:
-        return training_curve(run, 1)
-    except NotAssessable:
-        return None
+    if found and found[0].values.size >= FEW_POINTS:
+        return found[0]
+    return max(found, key=lambda curve: curve.values.size, default=None)
 
 
 def _start(curve: Curve) -> float:

@@ -107,7 +107,7 @@ class Plateau:
         if trend.is_rising or has_worsened or not self._is_flat(trend, level.progress):
             return
         needed = min(self.least_effective, max(self.few_effective, 0.6 * trend.n_points))
-        if trend.n_effective < needed:
+        if trend.n_effective < needed and not trend.is_falling:
             raise NotAssessable(
                 f"the last quarter holds {trend.n_effective:.0f} independent values of the {curve.label}; "
                 f"{needed:.0f} are needed to tell a plateau from noise"
