@@ -21,6 +21,8 @@ _PROBE = 1.5
 _MAX_TEXT = 1 << 20
 _MAX_TAGS = 10_000
 _BATCH = 1 << 16
+_MAX_HELD = MAX_POINTS // 2
+"""Points held with their times, 32 bytes each, before they go into the logbook."""
 
 _TENSOR_TYPES: dict[int, tuple[str, str]] = {
     1: ("<f4", "float_val"),
@@ -157,7 +159,7 @@ class ScalarEvents:
         for first, piece in zip((0, *edges), np.split(columns, edges, axis=1), strict=True):
             self.tags[self._names[which[order[first]]]].pieces.append(piece)
         self._n_points += which.size
-        while self._n_points > MAX_POINTS:
+        while self._n_points > _MAX_HELD:
             self._n_points -= max(self.tags.values(), key=len).halve()
         for waiting in (self._which, self._steps, self._values, self._rows, self._times):
             waiting.clear()

@@ -134,3 +134,19 @@ def test_a_damaged_database_is_an_error_of_ours(tmp_path):
     path.write_bytes(bytes(data))
     with pytest.raises(UnreadableLogError):
         load_runs(path)
+
+
+def test_a_column_that_computes_is_bounded(tmp_path):
+    path = tmp_path / "mlflow.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(
+            """
+            CREATE TABLE experiments (experiment_id INTEGER, name TEXT);
+            CREATE TABLE metrics (key TEXT);
+            CREATE TABLE runs (run_uuid TEXT, name TEXT AS (hex(zeroblob(400000000))));
+            INSERT INTO runs (run_uuid) VALUES ('aa');
+            """
+        )
+    db.close()
+    with pytest.raises(UnreadableLogError, match="cannot be read"):
+        load_run(path)

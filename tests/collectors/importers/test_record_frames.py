@@ -94,3 +94,10 @@ def test_zeros_at_the_end_are_no_frames():
 def test_frames_over_the_edges_of_the_buffer_are_whole():
     payloads = [random.Random(i).randbytes(50_000 + i) for i in range(60)]
     assert read(b"".join(map(frame, payloads))) == (payloads, [])
+
+
+def test_a_false_head_on_every_byte_is_seen_through():
+    false = ((1).to_bytes(8, "little") + b"\xff\xff\xff\xff") * 200_000
+    found, notes = read(WHOLE + false + WHOLE)
+    assert found == PAYLOADS * 2
+    assert len(notes) == 1
