@@ -79,7 +79,7 @@ def _setting(name: str, value: str | float) -> str | float:
     exact = number(value)  # YAML takes `1e-3` for text
     if exact is not None:
         return exact
-    flag = re.sub(r"[^A-Za-z0-9_/.-]", "_", name).lstrip("0123456789/.-")
+    flag = re.sub(r"[^A-Za-z0-9_.-]", ".", name).lstrip("0123456789.-")
     return redact_command([f"{flag}={value[:MAX_TEXT]}"])[0].partition("=")[2]
 
 

@@ -6,7 +6,9 @@ import math
 import re
 from typing import Any
 
-NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|NaN|NAN|inf(?:inity)?|Inf(?:inity)?)"
+NUMBER = (
+    r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|NaN|NAN|inf(?:inity)?|Inf(?:inity)?)"
+)
 """A number as a regular expression, non-finite spellings included."""
 
 _NON_FINITE = {
@@ -38,6 +40,8 @@ def number(value: Any) -> float | None:
         >>> number("0.25"), number(" -inf"), number(""), number("tensor(1.5, device='cuda:0')"), number("9%")
         (0.25, -inf, None, 1.5, 9.0)
     """
+    if isinstance(value, str):
+        return _of_text(value.strip())
     if isinstance(value, bool):
         return float(value)
     if isinstance(value, (int, float)):
@@ -45,9 +49,10 @@ def number(value: Any) -> float | None:
             return float(value)
         except OverflowError:
             return math.inf if value > 0 else -math.inf
-    if not isinstance(value, str):
-        return None
-    text = value.strip()
+    return None
+
+
+def _of_text(text: str) -> float | None:
     if _PLAIN.fullmatch(text):
         return float(text)
     found = _NON_FINITE.get(text.lower())

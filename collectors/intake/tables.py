@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -115,41 +116,54 @@ class _Reader:
     def __init__(self, source: Source, log: Logbook, layout: Layout) -> None:
         self.source, self.log, self.layout = source, log, layout
         self.header_is_due = layout.has_header
-        self.recent: list[str] = []
+        self.recent: deque[str] = deque(maxlen=32)
+
+    @property
+    def width(self) -> int:
+        """Names in the header in force."""
+        return len(self.layout.header)
 
     def row(self, line: int, cells: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
         """One row, none where the cells are a header or no row."""
-        layout, width = self.layout, len(self.layout.header)
+        layout, width = self.layout, self.width
         if cells[0].startswith("#") and not _header_behind_mark(cells, layout):
             return
         if self.header_is_due:
             self.header_is_due = False
             return
-        if _is_header(cells, layout):
-            self._header_again(line, cells)
+        if layout.decimal_comma:
+            cells = [_point(cell.strip()) for cell in cells]
+        if not any(map(_is_number, cells)):
+            self._words(line, cells)
             return
-        if len(cells) > width and any(cell.strip() for cell in cells[width:]):
-            self.log.note(
-                f"rows with more cells than the {width} names of the header were left out: "
-                "which cell belongs to which name cannot be told",
-                line=line,
-            )
+        if len(cells) != width and not self._fits(line, cells):
             return
         found = {
             name: stripped
             for name, cell in zip(layout.header, cells, strict=False)
             if (stripped := cell.strip())
         }
-        if layout.decimal_comma:
-            found = {name: _point(cell) for name, cell in found.items()}
-        if not any(_is_number(cell) for cell in found.values()):
-            if found:
-                self.log.note("lines of text between the rows were left out", line=line)
-            return
-        if len(cells) < width:
-            self.log.note("rows with fewer cells than the header: what they have was taken", line=line)
-        self.recent = [*self.recent[-31:], cells[-1].strip()]
+        self.recent.append(cells[-1])
         yield line, found
+
+    def _fits(self, line: int, cells: list[str]) -> bool:
+        if len(cells) < self.width:
+            self.log.note("rows with fewer cells than the header: what they have was taken", line=line)
+        elif any(cell.strip() for cell in cells[self.width :]):
+            self.log.note(
+                f"rows with more cells than the {self.width} names of the header were left out: "
+                "which cell belongs to which name cannot be told",
+                line=line,
+            )
+            return False
+        return True
+
+    def _words(self, line: int, cells: list[str]) -> None:
+        """Cells without a number: a header again, or a line of text."""
+        if _is_header(cells, self.layout):
+            self._header_again(line, cells)
+        elif any(cell.strip() for cell in cells):
+            self.log.note("lines of text between the rows were left out", line=line)
 
     def last_row(self, line: int, cells: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
         """The last row; what a cut may have shortened is left out."""
@@ -158,7 +172,7 @@ class _Reader:
             if not full and len(cells) < self.layout.width:
                 self.log.note("the last row is cut and was left out", line=line)
                 return
-            if _may_be_cut(cells[-1].strip(), self.recent):
+            if _may_be_cut(cells[-1].strip(), [cell.strip() for cell in self.recent]):
                 self.log.note("the last cell of the file may be cut and was left out", line=line)
                 cells = [*cells[:-1], ""]
         yield from self.row(line, cells)
@@ -249,13 +263,14 @@ def _logical_lines(source: Source) -> Iterator[tuple[int, str]]:
     """Lines, joined where a quoted cell goes over several."""
     open_line, waiting = 0, list[str]()
     for line, text in source.lines():
-        if not waiting and text.count('"') % 2 == 0:
-            if text.strip():
+        opens = '"' in text and text.count('"') % 2 == 1
+        if not waiting and not opens:
+            if not text.isspace():
                 yield line, text
             continue
         open_line = open_line if waiting else line
         waiting.append(text)
-        if len(waiting) > 1 and text.count('"') % 2 == 1:
+        if len(waiting) > 1 and opens:
             yield open_line, "\n".join(waiting)
             waiting = []
         elif len(waiting) > MAX_QUOTED_LINES:
