@@ -87,7 +87,8 @@ def test_a_test_alone(tmp_path: Path) -> None:
 
 
 def test_appended_runs_are_split(tmp_path: Path) -> None:
-    found = runs(tmp_path, lines([new(50, 1), new(100, 1), new(50, 1), new(100, 1)]), "scalars.json")
+    again = [{**new(50, 1), "loss": 0.5}, {**new(100, 1), "loss": 0.4}]
+    found = runs(tmp_path, lines([new(50, 1), new(100, 1), *again]), "scalars.json")
     assert [len(points(r, "loss/train")) for r in found] == [2, 2]
 
 
