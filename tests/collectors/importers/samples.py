@@ -287,6 +287,42 @@ SAMPLES: dict[str, dict[str, bytes]] = {
         "metrics.json": json.dumps({"train": {"loss": LOSS[-1]}, "step": N - 1}).encode(),
         "plots/metrics/train/loss.tsv": table("\t", ["step", "loss"], lambda i: [i, LOSS[i]]),
     },
+    "allennlp": {
+        f"metrics_epoch_{i}.json": json.dumps(
+            {
+                "best_epoch": i,
+                "training_start_epoch": 0,
+                "epoch": i,
+                "training_loss": LOSS[i],
+                "validation_loss": VALIDATION[i],
+            }
+        ).encode()
+        for i in range(N)
+    },
+    "stylegan": {
+        "stats.jsonl": json_lines(
+            lambda i: {
+                "Progress/kimg": {"num": 1, "mean": 4.0 * i, "std": 0.0},
+                "Loss/loss": {"num": 64, "mean": LOSS[i], "std": 0.1},
+                "timestamp": 1.7e9 + i,
+            }
+        )
+    },
+    "optuna": {
+        "journal.log": lines(
+            '{"op_code": 0, "worker_id": "w", "study_name": "s", "directions": [1]}',
+            '{"op_code": 4, "worker_id": "w", "study_id": 0}',
+        )
+        + json_lines(
+            lambda i: {
+                "op_code": 7,
+                "worker_id": "w",
+                "trial_id": 0,
+                "step": i,
+                "intermediate_value": LOSS[i],
+            }
+        )
+    },
     "sacred": {
         "run.json": json.dumps(
             {

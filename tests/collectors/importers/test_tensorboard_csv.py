@@ -22,9 +22,9 @@ def test_run_and_tag_stand_in_the_name(tmp_path):
 
 
 def test_downloads_of_a_folder_are_joined_by_run(tmp_path):
-    for run in ("a", "b"):
+    for run, last in (("a", 1.0), ("b", 0.5)):
         for tag, first in (("train_loss", 3.0), ("val_loss", 4.0)):
-            (tmp_path / f"run-{run}-tag-{tag}.csv").write_text(rows([first, 2.0, 1.0]))
+            (tmp_path / f"run-{run}-tag-{tag}.csv").write_text(rows([first, 2.0, last]))
     found = load_runs(tmp_path).runs
     assert [run.name for run in found] == ["a", "b"]
     for run in found:
