@@ -82,7 +82,9 @@ class LogWriter:
         self._sequence = 0
         self._pending: list[bytes] = []
         self._layouts: dict[int, tuple[bytes, int]] = {}
-        self.append_json(Kind.HEADER, {"version": VERSION, "stream": self._stream, **header})
+        self._header = {"version": VERSION, "stream": self._stream, **header}
+        self._has_begun = False
+        self.append_json(Kind.HEADER, self._header)
 
     def append(self, kind: Kind, payload: bytes) -> None:
         """Queue one frame; it reaches the file at the next `flush`. One no reader would take is dropped."""
@@ -135,7 +137,10 @@ class LogWriter:
         except OSError as error:
             self.dropped += frames
             self.last_error = f"{error.strerror} while writing {self.path}"
+            if not self._has_begun:  # a log without its header is nobody's
+                self.append_json(Kind.HEADER, self._header)
             return False
+        self._has_begun = True
         return True
 
     def sync(self) -> None:

@@ -42,6 +42,7 @@ class Sink:
         self._synced_ns = 0
         self._syncing: threading.Thread | None = None
         self._complained = False
+        self._has_lost = False
 
     @property
     def is_open(self) -> bool:
@@ -62,8 +63,9 @@ class Sink:
             path = self._free_path(log_name(process))
             self._writer = LogWriter(path, {"run_id": self.run_id, **process})
             self.last_flush_ns = self._synced_ns = time.perf_counter_ns()
-            self._writer.append_json(Kind.META, {**self.facts, "environment": describe_environment()})
-            self._writer.flush()
+            self._meta = {**self.facts, "environment": describe_environment()}
+            self._writer.append_json(Kind.META, self._meta)
+            self._has_lost = not self._writer.flush()
 
     def _free_path(self, name: str) -> Path:
         path, n = self.folder / name, 1
@@ -141,11 +143,11 @@ class Sink:
         if writer is None:
             return ""
         with self._lock:
-            is_written = writer.flush()
-        if not is_written:
-            complaint = "" if self._complained else writer.last_error
-            self._complained = True
-            return complaint
+            if self._has_lost:  # facts may have been among it, and facts are told only once
+                writer.append_json(Kind.META, self._meta)
+            had_lost, self._has_lost = self._has_lost, not writer.flush()
+        if had_lost or self._has_lost:
+            return self._complaint(writer)
         if now_ns - self._synced_ns > SYNC_SECONDS * 1e9 and (
             self._syncing is None or not self._syncing.is_alive()
         ):
@@ -155,9 +157,20 @@ class Sink:
             self._syncing.start()
         return ""
 
-    def close(self, end: Mapping[str, Any]) -> None:
-        """Write how the process ended and close the file."""
-        if self._writer is not None:
-            with self._lock:
-                self._writer.close(end)
-            self._writer = None
+    def _complaint(self, writer: LogWriter) -> str:
+        complaint = "" if self._complained else writer.last_error
+        self._complained = self._complained or bool(complaint)
+        return complaint
+
+    def close(self, end: Mapping[str, Any]) -> str:
+        """Write how the process ended and close the file.
+
+        Returns:
+            Why something could not be written, unless that was said before.
+        """
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return ""
+        with self._lock:
+            writer.close(end)
+        return self._complaint(writer)
