@@ -19,6 +19,8 @@ from ..intake.numbers import number
 from ..intake.records import Record, Records, records_of, small_document
 from ..intake.series_names import classify
 from ..intake.source import Source
+from ..intake.table_blocks import pour_table
+from ..intake.tables import Layout
 
 AXES = {"step": axes.STEPS, "epoch": axes.EPOCHS, "samples": axes.SAMPLES}
 """Short names of `--map` that choose x, and its unit."""
@@ -99,7 +101,10 @@ class GenericTable:
                 f"no column of {source.name} looks like a loss or metric: its columns are "
                 f"{_listed(found.names)}; {_ADVICE}"
             )
-        for group in shape.groups or ("",):
+        is_plain = found.layout is not None and not shape.special and x.column and not x.epoch
+        if is_plain and found.layout is not None:
+            x.pour_all(source, log, found.layout)
+        for group in () if is_plain else shape.groups or ("",):
             x.last = -1.0
             if group:
                 log.new_run(group if number(group) is None else f"{shape.group} {group}")
@@ -167,6 +172,17 @@ class Axis:
     length: float = 0.0
     base: float = 0.0
     last: float = -1.0
+
+    def pour_all(self, source: Source, log: Logbook, layout: Layout) -> None:
+        """Put all rows of a table into the logbook."""
+
+        def rest(line: int, row: Record) -> None:
+            self.pour(line, row, log)
+
+        def seen(x: float) -> None:
+            self.last = x
+
+        pour_table(source, log, layout, self.column, rest, hidden=("Unnamed: 0",), seen=seen)
 
     def pour(self, line: int, row: Record, log: Logbook) -> None:
         """Put one row into the logbook."""

@@ -7,7 +7,7 @@ from typing import Any
 from traindoctor.errors import UnreadableLogError
 
 from ..intake.companions import settings
-from ..intake.counted_rows import counted_rows, head_layout
+from ..intake.counted_rows import head_layout, pour
 from ..intake.importer import CERTAIN, LIKELY
 from ..intake.logbook import Logbook
 from ..intake.numbers import number
@@ -55,9 +55,7 @@ class LightningCsv:
                 f"expected a table with the columns step and epoch, found another in {source.name}"
             )
         log.x_unit = "optimizer steps"
-        for _, x, values in counted_rows(source, log, layout, STEP):
-            if values:
-                log.row(x, values)
+        pour(source, log, layout, STEP)
         if not any(name not in (STEP, EPOCH) for name in log.series):
             log.note("the file holds steps and epochs only: nothing was logged to it")
         _take_settings(source, log)

@@ -44,7 +44,7 @@ def runs_of(log: Logbook, *, source: str, path: str, stem: str, extra: Sequence[
         name = str(part.facts.get("name") or (stem if len(parts) == 1 else f"{stem} #{number}"))[:200]
         sentences = [*log.sentences(), *extra]
         run = _run(log, part, source, path, name, sentences)
-        if out and _is_copy(run, out[-1]):
+        if out and not part.facts.get("name") and _is_copy(run, out[-1]):
             note = f"{name} holds the same numbers as the run before it: the log was written twice"
             out[-1] = replace(
                 out[-1], info=replace(out[-1].info, diagnostics=(*out[-1].info.diagnostics, note))

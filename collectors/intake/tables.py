@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .logbook import Logbook
@@ -64,18 +64,8 @@ def rows(source: Source, log: Logbook, layout: Layout) -> Iterator[tuple[int, di
     A header in the middle of the file starts another run (`log.new_run()`). Rows with more cells than names,
     rows of text and a cut last row are left out with a note; short rows keep what they have.
     """
-    reader = _Reader(source, log, layout)
-    held: tuple[int, list[str]] | None = None
-    for line, text in _logical_lines(source):
-        if held is not None:
-            yield from reader.row(*held)
-        try:
-            held = (line, cells_of(text, layout.delimiter))
-        except csv.Error:
-            log.note("rows with damaged quoting were left out", line=line)
-            held = None
-    if held is not None:
-        yield from reader.last_row(*held)
+    reader = TableReader(source, log, layout)
+    yield from reader.rows(logical_lines(source), is_end=True)
     for sentence in source.damage:
         log.note(sentence)
 
@@ -110,7 +100,7 @@ def named(cells: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-class _Reader:
+class TableReader:
     """Turns cells into named cells, with the state that takes: the header in force, whether it was seen."""
 
     def __init__(self, source: Source, log: Logbook, layout: Layout) -> None:
@@ -122,6 +112,20 @@ class _Reader:
     def width(self) -> int:
         """Names in the header in force."""
         return len(self.layout.header)
+
+    def rows(self, lines: Iterable[tuple[int, str]], *, is_end: bool) -> Iterator[tuple[int, dict[str, str]]]:
+        """The rows of some lines; those at the end of the file may be cut."""
+        held: tuple[int, list[str]] | None = None
+        for line, text in lines:
+            if held is not None:
+                yield from self.row(*held)
+            try:
+                held = (line, cells_of(text, self.layout.delimiter))
+            except csv.Error:
+                self.log.note("rows with damaged quoting were left out", line=line)
+                held = None
+        if held is not None:
+            yield from self.last_row(*held) if is_end else self.row(*held)
 
     def row(self, line: int, cells: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
         """One row, none where the cells are a header or no row."""
@@ -259,7 +263,7 @@ def _without_mark(cells: Sequence[str]) -> list[str]:
     return rest if not first and rest and cells[0].strip() == "#" else [first, *rest]
 
 
-def _logical_lines(source: Source) -> Iterator[tuple[int, str]]:
+def logical_lines(source: Source) -> Iterator[tuple[int, str]]:
     """Lines, joined where a quoted cell goes over several."""
     open_line, waiting = 0, list[str]()
     for line, text in source.lines():
