@@ -42,10 +42,6 @@ class FrameReader:
 
     A frame whose payload is damaged is left out; where the chain of lengths breaks, the next place with a
     right header is looked for. Nothing is taken whose checksum is wrong.
-
-    Attributes:
-        n_damaged: places at which something was skipped.
-        n_bytes: bytes read so far.
     """
 
     def __init__(self, file: IO[bytes], log: Logbook, name: str) -> None:
@@ -54,7 +50,6 @@ class FrameReader:
         self._base = 0
         self._lengths: dict[bytes, int] = {}
         self._claimed = 0
-        self.n_damaged = 0
 
     @property
     def n_bytes(self) -> int:
@@ -185,11 +180,9 @@ class FrameReader:
 
     def _torn_at(self, byte: int) -> int:
         self._log.note(f"{self._name} ends within a record; everything before it was kept", byte=byte)
-        self.n_damaged += 1
         return -1
 
     def _damaged(self, what: str, at: int, lost: int = 0) -> None:
-        self.n_damaged += 1
         if not lost:
             at += self._base
         self._log.note(f"{self._name}: {what}" + ("" if lost else " was left out"), byte=at)
