@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,10 @@ from traindoctor.errors import UsageError
 
 from . import recorder as process
 from .environment import describe_command, describe_git
+from .launcher.identity import shared_run_id
 from .options import RecorderOptions
 from .recorders.run_recorder import Recorder
-from .run_folder import new_run_id, runs_root
+from .run_folder import runs_root
 
 
 class Watch:
@@ -158,7 +160,7 @@ def watch(
 
 
 def _new_recorder(options: RecorderOptions, root: Path) -> Recorder:
-    run_id = new_run_id()
+    run_id = _run_id(root)
     here = Path.cwd()
     config = {
         "command": describe_command(list(sys.orig_argv)),
@@ -166,6 +168,19 @@ def _new_recorder(options: RecorderOptions, root: Path) -> Recorder:
         "git": describe_git(here),
     }
     return Recorder(run_id, root.absolute() / run_id, options, {"config": config})
+
+
+_n_recorders = 0
+
+
+def _run_id(root: Path) -> str:
+    """A new id; under torchrun the one that all ranks compute, for the first recording of the process."""
+    global _n_recorders
+    _n_recorders += 1
+    shared = shared_run_id(os.environ, root)
+    return (
+        shared if _n_recorders == 1 or "TORCHELASTIC_RUN_ID" not in os.environ else f"{shared}-{_n_recorders}"
+    )
 
 
 def _number(value: Any, name: str) -> float:

@@ -106,6 +106,14 @@ class StepRecorder(Part):
         step.cost_ns = perf_counter_ns() - began
         self.recorder.spent_ns += step.cost_ns
 
+    def begins(self, optimizer: Optimizer) -> None:
+        """An optimizer that calls no hooks of torch is about to step."""
+        self._before(optimizer)
+
+    def ends(self, optimizer: Optimizer) -> None:
+        """It has stepped."""
+        self._after(optimizer)
+
     def _look_at_gradients(self, step: OpenStep) -> None:
         found = gradients(step.optimizer)
         step.versions = sum(map(tensors.local_version, found)) + len(found) * _PER_GRADIENT

@@ -103,9 +103,10 @@ def _write(sink: Sink, prefix: str, steps: list[int], columns: Mapping[str, list
 
 def _loss(track: Track, row: Row) -> float | None:
     """The loss of a step: of its one backward call, or of several together."""
-    if track.accumulation is not None and row.losses:
-        return track.accumulation.loss(row.losses)
-    return sum(row.losses) / len(row.losses) if row.losses else None
+    losses: list[Any] = row.losses
+    if track.accumulation is not None and losses:
+        return track.accumulation.loss(losses)
+    return sum(losses) / len(losses) if losses else None
 
 
 def _global_norms(rows: list[Row]) -> list[float | None]:
