@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from traindoctor.run import RunStatus
+from traindoctor.run import Floats, Ints, RunStatus
 
 from .logbook import Logbook
 
@@ -39,6 +39,11 @@ _HINT = re.compile(
 _AS_STATUS: dict[str, RunStatus] = {"killed": "killed", "failed": "failed"}
 
 
+def may_be_evidence(line: str) -> bool:
+    """Whether a line has a word that tells how a run ended; its numbers play no part in it."""
+    return _HINT.search(line) is not None
+
+
 def is_evidence(line: str) -> bool:
     """Whether a line may tell how a run ended."""
     return len(line) <= 2000 and _HINT.search(line) is not None and _EVIDENCE.search(line) is not None
@@ -59,6 +64,17 @@ class Endings:
 
     def row(self, x: float, values: Mapping[str, float]) -> None:
         """See `Logbook.row`; a row that begins anew after the end of a run opens the next."""
+        self._begin(x)
+        self._last, self._n_errors = x, 0
+        self.log.row(x, values)
+
+    def rows(self, x: Floats, values: Mapping[str, tuple[Ints, Floats]]) -> None:
+        """See `Logbook.rows`; the same as `row` for each of them."""
+        self._begin(float(x[0]))
+        self._last, self._n_errors = float(x[-1]), 0
+        self.log.rows(x, values)
+
+    def _begin(self, x: float) -> None:
         if self._status is not None:
             if x <= self._first:
                 self._settle()
@@ -67,8 +83,6 @@ class Endings:
             self._status = None
         if self.log.n_rows == self._started:
             self._first = x
-        self._last, self._n_errors = x, 0
-        self.log.row(x, values)
 
     def see(self, number: int, line: str) -> None:
         """A line that holds no values."""

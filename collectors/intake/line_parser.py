@@ -59,6 +59,10 @@ class ShapeBook:
                 self._known[key] = shape
         return shape, parts[1::2]
 
+    def knows(self, line: str) -> bool:
+        """Whether all lines with the words of this one are given the same shape."""
+        return self.shape(line)[0] is self.shape(line)[0]
+
 
 def _coco_name(found: re.Match[str]) -> str:
     what, iou, area, most = found.groups()

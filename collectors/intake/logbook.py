@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from traindoctor.run import Event
+from traindoctor.run import Event, Floats, Ints
 
 MAX_SERIES = 10_000
 MAX_NAME = 300
@@ -109,19 +109,41 @@ class Logbook:
         if not math.isfinite(x):
             self.note("rows without a finite x were left out")
             return
+        row, series, n = self._row, self.series, self._n_points
         for name, value in values.items():
-            points = self.series.get(name)
+            points = series.get(name)
             if points is None:
                 points = self._new_series(name)
                 if points is None:
                     continue
             points.x.append(x)
             points.values.append(value)
-            points.rows.append(self._row)
-            self._n_points += 1
-        self._row += 1
-        if self._n_points > MAX_POINTS:
+            points.rows.append(row)
+            n += 1
+        self._row = row + 1
+        self._n_points = n
+        if n > MAX_POINTS:
             self._thin()
+
+    def rows(self, x: Floats, values: Mapping[str, tuple[Ints, Floats]]) -> None:
+        """Several rows at once: the same as `row` for each of them.
+
+        Args:
+            x: shape (n,), finite.
+            values: by the source's own names: which of the rows hold a value, increasing, and the values.
+                `takes` says whether they can be taken.
+        """
+        for name, (at, column) in values.items():
+            points = self.series[name]
+            points.x.frombytes(x[at].tobytes())
+            points.values.frombytes(column.tobytes())
+            points.rows.frombytes((at + self._row).tobytes())
+            self._n_points += at.size
+        self._row += x.size
+
+    def takes(self, names: Iterable[str], n_points: int) -> bool:
+        """Whether `rows` takes that many points: all names are known, and nothing is thinned for them."""
+        return self._n_points + n_points <= MAX_POINTS and all(name in self.series for name in names)
 
     def columns(self, name: str, x: Any, values: Any, rows: Any = None) -> None:
         """A whole series at once, or the next piece of one.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
 
+import numpy as np
+
+from traindoctor.run import Floats
+
+from .axis_choice import EPOCH, STEP, Axis, Block, Reading, chosen_axis
 from .endings import Endings, is_evidence
 from .logbook import Logbook
 
@@ -17,53 +20,6 @@ LEAST_RUN = 10
 """Rows of a run without steps before another can begin."""
 
 NUMBERS = re.compile(r"\d+")
-
-STEP, EPOCH, BOUND = "step", "epoch", "bound"
-
-
-@dataclass(slots=True)
-class Reading:
-    """The values of one line and where the log says they belong.
-
-    Attributes:
-        line: line number.
-        level: `step` for a line with a step of its own, `epoch` for one with an epoch, `bound` for one that
-            belongs to what was said before.
-        values: by the source's names.
-        epoch: epoch in force, None before the first.
-        step: step in force.
-        total: steps per epoch, or in all, as the line tells.
-        by_batch: the step is told per epoch.
-        by_sample: the step counts samples.
-        by_episode: the epoch counts episodes.
-    """
-
-    line: int
-    level: str
-    values: dict[str, float]
-    epoch: float | None = None
-    step: float | None = None
-    total: float | None = None
-    by_batch: bool = False
-    by_sample: bool = False
-    by_episode: bool = False
-
-
-@dataclass
-class Axis:
-    """How x is made from a reading.
-
-    Attributes:
-        unit: what x counts.
-        kind: `rows`, `epochs`, `steps`, or `local` for steps that begin anew in every epoch.
-        per_epoch: steps per epoch.
-        base: number of the first epoch.
-    """
-
-    unit: str
-    kind: str
-    per_epoch: float = 0.0
-    base: float = 1.0
 
 
 @dataclass
@@ -96,6 +52,62 @@ class Binder:
         if len(self._held) >= HELD:
             self.settle()
 
+    def add_block(self, block: Block) -> bool:
+        """Take the next readings at once; False when they must be added one by one."""
+        axis = self.axis
+        if axis is None or (axis.kind == "epochs" and block.level == STEP):
+            return False
+        every = np.arange(block.size)
+        values = dict(block.values)
+        x: Floats | None
+        if axis.kind == "rows":
+            x = np.arange(self._rows, self._rows + block.size, dtype=np.float64)
+        elif axis.kind == "epochs":
+            x = block.epoch
+        else:
+            x = self._block_x(axis, block)
+            owners = {name: self._owners.get(name) for name in values}
+            if None in owners.values():
+                return False
+            level = STEP if block.level == STEP else EPOCH
+            values = {
+                name if owners[name] == level else f"{name} ({level})": column
+                for name, column in values.items()
+            }
+        if block.epoch is not None and (
+            axis.kind == "rows" or (axis.kind != "epochs" and block.level == STEP)
+        ):
+            values["epoch"] = every, block.epoch
+        if x is None or not np.isfinite(x).all():
+            return False
+        if not self.log.takes(values, sum(at.size for at, _ in values.values())):
+            return False
+        self._rows += block.size if axis.kind == "rows" else 0
+        if block.level == STEP and axis.kind == "steps" and block.step is not None:
+            self._last_step = float(block.step[-1])
+        if block.level == STEP and axis.kind == "local":
+            self._total = self._block_total(block)
+            self._stepped = float(block.epoch[-1]) if block.epoch is not None else axis.base
+        self.endings.rows(x, values)
+        return True
+
+    def _block_total(self, block: Block) -> float:
+        return block.total if block.by_batch and block.total else self._total
+
+    def _block_x(self, axis: Axis, block: Block) -> Floats:
+        """See `_x`."""
+        if axis.kind == "steps":
+            if block.level == STEP and block.step is not None:
+                return block.step
+            return np.full(block.size, self._last_step)
+        per_epoch = self._block_total(block) or axis.per_epoch
+        epoch = block.epoch if block.epoch is not None else np.full(block.size, axis.base)
+        with np.errstate(all="ignore"):
+            done = (epoch - axis.base) * per_epoch
+            if block.level == STEP and block.step is not None:
+                return done + block.step
+            return done if self._stepped is None else np.where(epoch == self._stepped, done + per_epoch, done)
+
     def see(self, number: int, line: str) -> None:
         """A line without values: it may tell how the run ended."""
         if self.axis is None:
@@ -117,6 +129,11 @@ class Binder:
         if not self._opening:
             self._opening = shape if sum(map(str.isalpha, shape)) >= 8 else "-"
         return shape == self._opening or line.startswith(("Namespace(", "usage: "))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the log counts something: lines without values then matter only as evidence of an end."""
+        return self.axis is not None and self.axis.kind != "rows"
 
     def settle(self) -> None:
         """Choose the axis and pour what was held."""
@@ -192,57 +209,3 @@ class Binder:
             owner = self._owners.setdefault(name, level)
             out[name if owner == level else f"{name} ({level})"] = value
         return out
-
-
-def chosen_axis(readings: list[Reading]) -> Axis:
-    """The axis that fits what was read so far."""
-    stepped = [r for r in readings if r.level == STEP]
-    epochs = [r for r in readings if r.epoch is not None]
-    told = sum(r.level == EPOCH for r in readings)
-    if not stepped or (len(stepped) * 5 < told and len({r.step for r in stepped}) < 4):
-        if not epochs or _repeats(readings):
-            return Axis("log rows", "rows")
-        return Axis("episodes" if any(r.by_episode for r in readings) else "epochs", "epochs")
-    falls = _falls(stepped)
-    several = len({r.epoch for r in stepped if r.epoch is not None}) > 1
-    told_batches = sum(r.by_batch for r in stepped) > len(stepped) / 2
-    is_local = falls if several else told_batches and stepped[0].epoch is not None
-    if not is_local:
-        return Axis("optimizer steps", "steps")
-    base = 0.0 if any(r.epoch == 0 for r in stepped) else 1.0
-    unit = "samples" if any(r.by_sample for r in stepped) else "optimizer steps"
-    return Axis(unit, "local", _steps_per_epoch(stepped), base)
-
-
-def _repeats(readings: list[Reading]) -> bool:
-    """Whether a name often comes several times in one epoch."""
-    last: dict[str, float] = {}
-    again = total = 0
-    for reading in readings:
-        if reading.epoch is None:
-            continue
-        for name in reading.values:
-            again += last.get(name) == reading.epoch
-            last[name] = reading.epoch
-            total += 1
-    return again > 0.3 * total
-
-
-def _falls(stepped: list[Reading]) -> bool:
-    """Whether the step falls, time and again, where the epoch rises."""
-    falls = rises = 0
-    for before, after in pairwise(stepped):
-        if before.epoch is None or after.epoch is None or after.epoch <= before.epoch:
-            continue
-        rises += 1
-        falls += (after.step or 0.0) <= (before.step or 0.0)
-    return falls > 0.5 * rises
-
-
-def _steps_per_epoch(stepped: list[Reading]) -> float:
-    totals = Counter(r.total for r in stepped if r.total)
-    if totals:
-        return float(totals.most_common(1)[0][0] or 0.0)
-    steps = sorted({r.step for r in stepped if r.step is not None})
-    stride = min((b - a for a, b in pairwise(steps)), default=1.0)
-    return steps[-1] + (stride if steps[0] == 0 else 0.0)

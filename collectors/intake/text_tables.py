@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from .axis_choice import EPOCH, STEP
 from .line_parser import MAX_LINE
 from .numbers import number
 from .series_names import classify
-from .text_axis import EPOCH, STEP
 
 _RULE = re.compile(r"[\s|+:=─━┼│-]+")
 _BLANKS = re.compile(r"\s{2,}")
 _HEADER_WORD = re.compile(r"(?i)(?:^|[\s|#])(?:epochs?|steps?|iter(?:ation)?s?|#)(?:[\s|]|$)")
+_PLAIN = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 MAX_COLUMNS = 100
 
 
@@ -21,6 +23,11 @@ class TableReader:
     def __init__(self) -> None:
         self._header: list[str] = []
         self._split = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a header went by to which the next line may belong."""
+        return bool(self._header)
 
     def row(self, line: str) -> dict[str, float] | None:
         """The numbers of a row; empty for a header or a rule below it; None for what is no table."""
@@ -55,7 +62,7 @@ class TableReader:
         )
 
     def _begins(self, line: str) -> bool:
-        split = "|" if line.count("|") > 1 else "\t" if "\t" in line.strip() else " "
+        split = _split_of(line)
         cells = _cells(line, split)
         if not 2 <= len(cells) <= MAX_COLUMNS or len(set(cells)) < len(cells):
             return False
@@ -65,6 +72,24 @@ class TableReader:
             return False
         self._header, self._split = [cell for cell in cells if cell != "cp"], split
         return True
+
+
+def never_begins_table(line: str, literals: Sequence[str]) -> bool:
+    """Whether no line with these words is a header, whatever its numbers.
+
+    Args:
+        line: one of them.
+        literals: what stands between its numbers.
+    """
+    if ":" in line or "=" in line or not _HEADER_WORD.search(line):
+        return True
+    split = _split_of(line)
+    has_word = any(re.search(r"[^\W\deE]", literal) for literal in literals)
+    return (split != " " or has_word) and any(map(_PLAIN.fullmatch, _cells(line, split)))
+
+
+def _split_of(line: str) -> str:
+    return "|" if line.count("|") > 1 else "\t" if "\t" in line.strip() else " "
 
 
 def _cells(line: str, split: str) -> list[str]:
