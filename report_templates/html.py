@@ -23,6 +23,9 @@ from .page_model import Figure, Spark
 
 _PACKAGE = __package__ or "traindoctor.report_templates"
 
+LONGEST_WORD = 28
+"""Characters of a word that any table cell has room for."""
+
 
 def html_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
     """The HTML report, UTF-8. See `build_page` for the arguments."""
@@ -56,6 +59,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["spark"] = spark_svg
+    found.tests["long_worded"] = is_long_worded
     return found
 
 
@@ -130,3 +134,11 @@ def _curve(curve: Curve, quantity: str, n_panels: int) -> dict[str, Any]:
 def _short(values: Floats) -> list[float | None]:
     """Five significant digits are more than the read-out shows."""
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
+
+
+def is_long_worded(text: str) -> bool:
+    """Whether a text holds a word so long that a table cell must break inside it.
+
+    Breaking anywhere costs WeasyPrint time that grows with the square of a cell's length.
+    """
+    return any(len(word) > LONGEST_WORD for word in text.split())

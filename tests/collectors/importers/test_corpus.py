@@ -80,7 +80,7 @@ class Counted(Logbook):
 
 
 def difference(row, found, n_rows):
-    """Which of points, x and runs differ from the index, whose counts are of rows, of distinct x or of losses."""
+    """Which of points, x and runs differ from the index, which counts rows, distinct x, or losses."""
     steps = [series.steps for run in found.runs for series in run.series.values() if len(series)]
     counts = {n_rows}
     for run in found.runs:
