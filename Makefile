@@ -45,7 +45,7 @@ wheel-test: setup ## build the wheel and use it in a clean environment beside de
 	$(BIN)/python scripts/wheel_test.py
 
 bench: setup ## recording overhead, as ratios to the plain step
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m benchmarks.overhead
 
 accuracy: setup ## regenerate docs/accuracy.md (resumable)
 	$(BIN)/python -m benchmarks.diagnosis all

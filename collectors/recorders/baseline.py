@@ -26,7 +26,11 @@ MOST_LABELS = 1 << 16
 
 
 class BaselineRecorder(Part):
-    """Counts labels, or averages targets, while the first epoch lasts."""
+    """Counts labels, or averages targets, while the first epoch lasts.
+
+    Attributes:
+        is_complete: everything is known that the calls of loss functions in training can tell.
+    """
 
     name = "label statistics"
 
@@ -46,7 +50,7 @@ class BaselineRecorder(Part):
         self._smoothing = 0.0
         self._n_classes = 0
         self._written = 0
-        self._closed = False
+        self.is_complete = False
 
     def reduction_of(self, name: str) -> int | None:
         """How training reduces this loss function; None when it does not train with it."""
@@ -58,7 +62,7 @@ class BaselineRecorder(Part):
             return
         if state.source is None:
             remember_labels(state, call.target)
-        if self._closed:
+        if self.is_complete:
             return
         share = share_of(root, scale, call.sequence)
         is_scaled = share is not None and share.is_the_loss and share.is_scaled
@@ -73,11 +77,6 @@ class BaselineRecorder(Part):
             self._close()
         elif call.name == self.loss_name and self._is_the_loss(call, share):
             self._collect(call)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everything is known that the calls of loss functions in training can tell."""
-        return self._closed
 
     def _is_over(self) -> bool:
         epoch = self.recorder.loader.epoch()
@@ -158,14 +157,14 @@ class BaselineRecorder(Part):
             )
 
     def _close(self) -> None:
-        self._closed = True
+        self.is_complete = True
         self.digest()
         self._write()
         self._pending = []
 
     def finish(self) -> None:
         """Count what is left and write the baseline."""
-        if not self._closed:
+        if not self.is_complete:
             self._close()
 
 

@@ -23,8 +23,17 @@ set_grad_enabled: Callable[[bool], None] = _C._set_grad_enabled
 disable_function_modes: Callable[[], Any] = _C.DisableTorchFunction
 n_function_modes: Callable[[], int] = getattr(_C, "_len_torch_function_stack", lambda: 0)
 n_dispatch_modes: Callable[[], int] = getattr(_C, "_len_torch_dispatch_stack", lambda: 0)
+is_compiling: Callable[[], bool] = torch.compiler.is_compiling
 tracing_state: Callable[[], Any] = getattr(_C, "_get_tracing_state", lambda: None)
 has_transforms: Callable[[], bool] = getattr(_C, "_are_functorch_transforms_active", lambda: False)
+
+_eval_frame: Any = getattr(getattr(_C, "_dynamo", None), "eval_frame", None)
+dynamo_callback: Callable[[], Any] = getattr(_eval_frame, "get_eval_frame_callback", lambda: None)
+_may_skip = all(
+    hasattr(_eval_frame, name)
+    for name in ("get_eval_frame_callback", "set_code_exec_strategy", "_FrameExecStrategy", "_FrameAction")
+)
+"""Whether this torch tells if dynamo is at work; without it every call takes the detour."""
 
 foreach_norm: Callable[..., Any] = _torch._foreach_norm
 foreach_sub_: Callable[..., Any] = _torch._foreach_sub_
@@ -53,6 +62,25 @@ def without_dynamo(function: Callable[..., Any]) -> Callable[..., Any]:
     lazy: Any = getattr(torch, "_disable_dynamo", None)
     wrapped: Callable[..., Any] = (lazy or _torch.compiler.disable)(function)
     return wrapped
+
+
+def left_alone(function: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The function for the hot path, and the detour that it takes when dynamo is at work in this thread.
+
+    `without_dynamo` goes through five Python functions at each call. So dynamo is told to run this one as it
+    is, and the function begins with `if dynamo_callback(): return detour(…)`; the detour is the same function
+    with dynamo switched off. Where torch does not tell whether dynamo is at work, both are the detour.
+    """
+    detour = without_dynamo(function)
+    if not _may_skip:
+        return detour, detour
+    marked: Any = function
+    marked._torchdynamo_disable = True
+    action = _eval_frame._FrameAction
+    _eval_frame.set_code_exec_strategy(
+        marked.__code__, _eval_frame._FrameExecStrategy(action.SKIP, action.DEFAULT)
+    )
+    return function, detour
 
 
 def untraced_like(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -48,7 +48,7 @@ class LoaderFacts:
     feeds_training: bool = False
 
 
-@dataclass(eq=False)
+@dataclass(slots=True, eq=False)
 class LoaderPass:
     """One iteration over a loader.
 
@@ -200,10 +200,12 @@ class LoaderRecorder(Part):
         current = self._passes.get(id(iterator))
         if current is None:
             return
-        began = perf_counter_ns()
         current.n_batches += 1
-        self.recorder.state().source = current
+        self.recorder.local.state.source = current
         current.sizes.append(batch_length(batch))
+        if current.fed:
+            return  # training writes when it steps
+        began = perf_counter_ns()
         if current.is_evaluation and self.recorder.predictions.is_watching:
             current.batches.append(batch)
         self.recorder.flush_if_due(began)
@@ -295,11 +297,11 @@ def batch_length(batch: Any) -> int:
     """First dimension of the first tensor in a batch; 0 when there is none."""
     for _ in range(4):
         if isinstance(batch, Tensor):
-            return int(batch.shape[0]) if batch.ndim else 0
-        if isinstance(batch, Mapping):
-            batch = next(iter(batch.values()), None)
-        elif isinstance(batch, (list, tuple)) and batch:
+            return len(batch) if batch.ndim else 0
+        if isinstance(batch, (list, tuple)) and batch:
             batch = batch[0]
+        elif isinstance(batch, Mapping):
+            batch = next(iter(batch.values()), None)
         else:
             break
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from . import tensors
 from .accumulation import share_of
-from .internals import untraced_like
+from .internals import dynamo_callback, left_alone
 from .optimizer_step import forget_pending, gradients
 from .part import Part
 from .patches import Patches
@@ -41,12 +42,21 @@ class LossRecorder(Part):
         patches.replace(torch.autograd, "backward", self._wrap_backward, operator="aten::backward")
 
     def _wrap_backward(self, original: Any) -> Any:
-        @untraced_like(original)
+        recorder = self.recorder
+
+        @functools.wraps(original)
         def backward(*args: Any, **kwargs: Any) -> Any:
+            if dynamo_callback():
+                return detour(*args, **kwargs)
             if self.off:
                 return original(*args, **kwargs)
-            state, received = self._begin(args, kwargs)
-            if state is None:
+            received: Sequence[Track] = ()
+            try:
+                state = recorder.local.state
+                if state.depth == 0:
+                    received = self._before(state, args[0] if args else kwargs.get("tensors"))
+            except Exception as error:
+                self.fail(error)
                 return original(*args, **kwargs)
             state.depth += 1
             try:
@@ -61,33 +71,31 @@ class LossRecorder(Part):
                 self._end_of_steps_inside(state)
             return result
 
-        return backward
+        short, detour = left_alone(backward)
+        return short
 
-    def _begin(self, args: Any, kwargs: Any) -> tuple[ThreadState | None, Sequence[Track]]:
-        try:
-            state = self.recorder.state()
-            return state, self._before(state, args, kwargs) if state.depth == 0 else ()
-        except Exception as error:
-            self.fail(error)
-            return None, ()
-
-    def _before(self, state: ThreadState, args: Any, kwargs: Any) -> Sequence[Track]:
+    def _before(self, state: ThreadState, given: Any) -> Sequence[Track]:
         began = perf_counter_ns()
         recorder = self.recorder
         recorder.backward_calls += 1
-        roots = scalar_roots(args[0] if args else kwargs.get("tensors"))
-        if not roots:
-            return []
-        if not recorder.sink.is_open:
-            recorder.open()
         scale = state.scaled[2] if state.scaled is not None else None
-        value = self._value(state, roots)
+        value: Value
+        if scale is None and type(given) is Tensor and given.is_cpu and given.numel() == 1 and is_real(given):
+            roots, value = [given], given.item()
+        else:
+            roots = scalar_roots(given)
+            if not roots:
+                return ()
+            value = self._value(state, roots)
+        if recorder.first is None and not recorder.sink.is_open:
+            recorder.open()
         recorder.loader.backward_begins(state)
         if state.evaluation is not None or recorder.evaluation.holds_any:
             recorder.evaluation.training_goes_on(state)
         if state.loss_call is not None:
             recorder.baseline.trained_on(state, state.loss_call, roots[0], scale)
-        tracks = self._tracks(state, roots)
+        lone = recorder.lone_track(state)
+        tracks = self._tracks(state, roots) if lone is None else (lone,)
         for track in tracks:
             self._receive(state, track, value)
             if len(track.pending) > 1 and track.accumulation is None:
@@ -154,10 +162,11 @@ class LossRecorder(Part):
             self.fail(error)
 
 
+is_real = Tensor.is_floating_point
+
+
 def scalar_roots(given: Any) -> list[Tensor]:
     """The one-element real tensors among what backward was given."""
-    if type(given) is Tensor:
-        return [given] if given.numel() == 1 and given.is_floating_point() else []
     candidates = (given,) if isinstance(given, Tensor) else given if isinstance(given, (tuple, list)) else ()
     return [t for t in candidates if isinstance(t, Tensor) and t.numel() == 1 and t.is_floating_point()]
 

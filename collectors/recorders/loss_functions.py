@@ -14,6 +14,7 @@ from . import internals
 from .accumulation import sequence_of
 from .part import Part
 from .patches import Patches
+from .state import ThreadState
 
 LOSSES: tuple[tuple[Any, str, str, int], ...] = (
     # owner, attribute, name of the public function, position of the reduction among the arguments
@@ -77,16 +78,24 @@ class LossFunctionRecorder(Part):
             patches.replace(owner, attribute, self._wrapper(name), operator=f"aten::{attribute}")
 
     def _wrapper(self, name: str) -> Any:
+        recorder, baseline = self.recorder, self.recorder.baseline
+
         def wrap(original: Any) -> Any:
             @functools.wraps(original)
             def loss(*args: Any, **kwargs: Any) -> Any:
                 # Dynamo traces this function and sees a constant here: compiled code holds only the original.
-                if torch.compiler.is_compiling() or self.off:
+                if internals.is_compiling() or self.off:
                     return original(*args, **kwargs)
                 result = original(*args, **kwargs)
                 if type(result) is Tensor and len(args) > 1:
                     try:
-                        if result.requires_grad and self._tells_nothing():
+                        # The labels are counted, and a loader tells the batch size: nothing more to learn.
+                        if (
+                            baseline.is_complete
+                            and result.requires_grad
+                            and (source := recorder.local.state.source) is not None
+                            and not source.is_evaluation
+                        ):
                             return result
                         self._called(name, args, kwargs, result)
                     except Exception as error:
@@ -97,9 +106,11 @@ class LossFunctionRecorder(Part):
 
         return wrap
 
-    def _tells_nothing(self) -> bool:
-        """Whether training calls need no look: the labels are counted, and a loader tells the batch size."""
-        return self.recorder.baseline.is_complete and self.recorder.state().source is not None
+    def _is_evaluated(self, state: ThreadState) -> bool:
+        """Whether a loss that could be trained on is not: its author forgot `no_grad`, but not `eval()`."""
+        source = state.source
+        is_held_out = source is not None and not source.exhausted and source.is_evaluation
+        return is_held_out and self.recorder.model.is_in_evaluation_mode()
 
     def _called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
         given, target = args[0], args[1]
@@ -111,9 +122,9 @@ class LossFunctionRecorder(Part):
         n_classes = given.shape[1] if given.ndim > 1 else 0
         call = LossCall(name, target, arguments, sequence_of(result), n_samples, n_classes)
         state = self.recorder.state()
-        if result.requires_grad:
+        if result.requires_grad and not self._is_evaluated(state):
             state.loss_call = call
-        elif not torch.is_grad_enabled() and not state.depth:
+        elif not state.depth and (result.requires_grad or not torch.is_grad_enabled()):
             self.recorder.evaluation.loss_evaluated(state, call, given, result)
             self.recorder.flush_if_due(began)
         self.recorder.spent_ns += perf_counter_ns() - began

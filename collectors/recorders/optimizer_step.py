@@ -6,6 +6,7 @@ before, or still multiplied by a loss scale. An optimizer that changes gradients
 
 from __future__ import annotations
 
+import weakref
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from traindoctor import names
 from . import tensors
 from .accumulation import Accumulation
 from .governor import ALWAYS
-from .internals import frame, hooked_step_code, without_dynamo
+from .internals import dynamo_callback, frame, hooked_step_code, left_alone
 from .part import Part
 from .patches import Patches
 from .scalars import send_late
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _CHECKED_STEPS = 3
 """For so many first steps (and each measured one) it is checked whether the optimizer changes gradients."""
 
-_WATCHED = 8
+_WATCHED = 32
 """Of so many gradient norms one is timed."""
 
 _PER_GRADIENT = 1_000_003
@@ -63,13 +64,16 @@ class StepRecorder(Part):
 
     def _hook(self, work: Any) -> Any:
         def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            if not self.off:
+            if dynamo_callback():
+                detour(optimizer, args, kwargs)
+            elif not self.off:
                 try:
                     work(optimizer)
                 except Exception as error:
                     self.fail(error)
 
-        return without_dynamo(hook)
+        short, detour = left_alone(hook)
+        return short
 
     def _wrap_init(self, original: Any) -> Any:
         return self.after(original, self.recorder.register)
@@ -78,19 +82,32 @@ class StepRecorder(Part):
         return self.after(original, self._zeroed)
 
     def _zeroed(self, optimizer: Optimizer) -> None:
-        state = self.recorder.state()
-        track = self.recorder.track(state, optimizer)
+        state = self.recorder.local.state
+        track = state.tracks.get(id(optimizer))
+        if track is None or track.optimizer() is not optimizer:
+            track = self.recorder.track(state, optimizer)
         for other in state.tracks.values():
             # SAM and the like wrap an optimizer of the same parameters and zero only through the wrapper.
             if other is track or other.first_parameter == track.first_parameter:
                 if state.open_steps and other.pending:
                     other.evaluations.append(other.pending)
-                forget_pending(other)
+                if other.pending:
+                    forget_pending(other)
                 other.zeroed = True
 
     def _before(self, optimizer: Optimizer) -> None:
+        state = self.recorder.local.state
+        track = state.tracks.get(id(optimizer))
+        if (
+            track is not None
+            and not state.open_steps
+            and _CHECKED_STEPS <= track.steps < track.governor.next_step
+            and not track.reads_before_step
+            and track.optimizer() is optimizer
+        ):
+            state.open_steps.append(OpenStep(optimizer, track))  # most steps: nothing is to be prepared
+            return
         began = perf_counter_ns()
-        state = self.recorder.state()
         if state.open_steps:
             self._drop_broken_steps(state)
         track = self.recorder.track(state, optimizer)
@@ -132,7 +149,7 @@ class StepRecorder(Part):
 
     def _after(self, optimizer: Optimizer) -> None:
         now = perf_counter_ns()
-        state = self.recorder.state()
+        state = self.recorder.local.state
         while state.open_steps:
             step = state.open_steps.pop()
             if step.optimizer is optimizer:
@@ -140,7 +157,7 @@ class StepRecorder(Part):
         else:
             return
         track = step.track
-        if step.superseded or was_skipped_inside(optimizer, track):
+        if step.superseded or ("found_inf" in vars(optimizer) and was_skipped_inside(optimizer, track)):
             return
         for outer in state.open_steps:
             if outer.track.first_parameter == track.first_parameter:
@@ -163,11 +180,20 @@ class StepRecorder(Part):
         if state.source is not None:
             state.source.step_done()
         self.recorder.steps += 1
-        self.recorder.flush_if_due(perf_counter_ns())
+        recorder = self.recorder
+        now, sink = perf_counter_ns(), recorder.sink
+        if now - sink.last_flush_ns >= sink.flush_ns:
+            recorder.flush_if_due(now)
 
     def _row(self, track: Track, optimizer: Optimizer, step: OpenStep, now: int) -> Row:
-        found = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        grads: list[Tensor] = [p.grad for p in found]
+        grads: list[Tensor] = []
+        first = None
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                gradient = parameter.grad
+                if gradient is not None:
+                    grads.append(gradient)
+                    first = first or weakref.ref(parameter)
         losses = track.pending
         if (
             track.evaluations
@@ -180,12 +206,14 @@ class StepRecorder(Part):
         if step.versions and self._changes_gradients(track, optimizer, step, grads):
             # What is left of them is not what the step used; from the next one on they are read before it.
             grads = []
-            found = []
         norms = step.norms
         if norms is None and (step.is_sampled or track.steps >= track.norm_governor.next_step):
             norms = self._norms(track, grads, step.is_sampled, taken)
-        track.remember_gradient(found, norms)
+        track.probe = None
+        if grads and norms:  # so that the next backward can tell at no cost that nobody touched it
+            track.probe = (first, weakref.ref(grads[0]), tensors.local_version(grads[0]), norms[0])
         if step.is_sampled:
+            found = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             by_parameter = dict(zip(map(id, found), norms or (), strict=False))
             self.recorder.parameters.after_step(track, optimizer, step.cost_ns, by_parameter, taken)
         row = Row(
@@ -210,11 +238,13 @@ class StepRecorder(Part):
         return row
 
     def _norms(self, track: Track, grads: list[Tensor], is_sampled: bool, taken: int) -> Any:
+        governor = track.norm_governor
+        is_watched = track.steps % _WATCHED == 0 or governor.every > 1 or track.steps < ALWAYS
+        if track.plain and grads and not is_watched and not is_sampled:
+            return tensors.plain_norms(grads)
         if is_sampled or track.plain is None:
             track.plain = tensors.is_plain(grads)
-        governor = track.norm_governor
-        is_watched = governor.every > 1 or track.steps % _WATCHED == 0 or track.steps < ALWAYS
-        began = perf_counter_ns() if is_watched else 0
+        began = perf_counter_ns()
         with tensors.Quiet():
             found = tensors.norms(grads, track.plain)
         if not is_watched:

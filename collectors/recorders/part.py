@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .internals import untraced_like
+from .internals import dynamo_callback, left_alone
 from .patches import Patches
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ class Part:
     def after(self, original: Any, work: Callable[[Any], None]) -> Any:
         """A method that calls `original`, then `work(its self)`, and that torch.compile leaves alone."""
 
-        @untraced_like(original)
+        @functools.wraps(original)
         def method(owner: Any, *args: Any, **kwargs: Any) -> Any:
+            if dynamo_callback():
+                return detour(owner, *args, **kwargs)
             result = original(owner, *args, **kwargs)
             if not self.off:
                 try:
@@ -57,7 +60,8 @@ class Part:
                     self.fail(error)
             return result
 
-        return method
+        short, detour = left_alone(method)
+        return short
 
     def fail(self, error: Exception) -> None:
         """Switch this part off and say so once. Never raises."""

@@ -44,6 +44,14 @@ NORM_BUDGET = 0.05
 """Share of a step that the global gradient norm may take before it is thinned, too."""
 
 
+class Local(threading.local):
+    """What is known about each thread: `state` is the one of whoever asks."""
+
+    def __init__(self, states: list[ThreadState]) -> None:
+        self.state = ThreadState()
+        states.append(self.state)
+
+
 class Recorder:
     """Everything of one recorded run in this process.
 
@@ -99,7 +107,7 @@ class Recorder:
         self.first: Track | None = None
         self._n_tracks = 0
         self._states: list[ThreadState] = []
-        self._local = threading.local()
+        self.local = Local(self._states)
         self._lock = threading.Lock()
         self._notes: list[str] = []
         self._inferences = Inferences()
@@ -123,7 +131,9 @@ class Recorder:
             self.model.add(model)
         found = optimizers
         if not found and is_single_threaded():
-            found = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
+            everything = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
+            # One whose constructor raised may be kept alive, half made, by the traceback.
+            found = [o for o in everything if hasattr(o, "param_groups")]
         for optimizer in found:
             self.register(optimizer)
 
@@ -142,12 +152,7 @@ class Recorder:
 
     def state(self) -> ThreadState:
         """What is known about this thread."""
-        try:
-            state: ThreadState = self._local.state
-        except AttributeError:
-            state = self._local.state = ThreadState()
-            self._states.append(state)
-        return state
+        return self.local.state
 
     def register(self, optimizer: Optimizer) -> None:
         """An optimizer exists. Weak: it may go whenever the user lets it."""
@@ -164,6 +169,15 @@ class Recorder:
     def optimizers(self) -> list[Optimizer]:
         """The optimizers that are alive."""
         return [o for ref in list(self._registry.values()) if (o := ref()) is not None]
+
+    def lone_track(self, state: ThreadState) -> Track | None:
+        """The track of the only optimizer of the process; None when there are others, or it is not known."""
+        if len(self._registry) == 1:
+            for key in self._registry:
+                track = state.tracks.get(key)
+                if track is not None and track.optimizer() is not None:
+                    return track
+        return None
 
     def track(self, state: ThreadState, optimizer: Optimizer) -> Track:
         """What is known about an optimizer in this thread."""
@@ -229,6 +243,7 @@ class Recorder:
                 write_rows(self.sink, track, wait=wait)
         self.baseline.digest()
         self.evaluation.write(wait=wait)
+        self.predictions.write(wait=wait)
         complaint = self.sink.flush(now_ns)
         if complaint:
             self.say(f"the log is incomplete: {complaint}")
@@ -284,7 +299,7 @@ class Recorder:
         except Exception as error:
             self.report_failure("last values", error)
         try:
-            self.sink.close(
+            complaint = self.sink.close(
                 {
                     "seconds": seconds,
                     "steps": self.steps,
@@ -294,6 +309,8 @@ class Recorder:
                     **end,
                 }
             )
+            if complaint:
+                self.say(f"the log is incomplete: {complaint}")
         except Exception as error:
             self.report_failure("end", error)
 
@@ -301,7 +318,7 @@ class Recorder:
         sentences = omissions(self.steps, self.backward_calls, self.amp.skipped)
         for sentence in sentences:
             self.note(sentence)
-        if not self.steps:
+        if not self.steps and not self.step.has_failed:  # then it was said why
             self.say(sentences[0])
 
     def forget(self) -> None:

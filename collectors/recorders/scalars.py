@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from traindoctor import names
 
+from .architecture import longer_labels
 from .device import ArrivingScalars
 from .sink import Sink
 from .state import Row, Track
@@ -31,16 +31,14 @@ _FIELDS: Mapping[str, Callable[[Row], Any]] = {
 def send_late(row: Row) -> None:
     """Start the copy of everything in the row, if some of it is still on an accelerator."""
     norms = row.norms
-    is_near = not norms or norms[0] is None or norms[0].is_cpu
-    if is_near and not any(
-        isinstance(v, Tensor) for v in (*row.losses, *row.learning_rates, row.preclip, row.scale)
-    ):
-        return
-    row.late = ArrivingScalars([v for v in _values(row) if isinstance(v, Tensor)])
-
-
-def _values(row: Row) -> list[Any]:
-    return [*row.losses, *row.learning_rates, row.preclip, row.scale, *(row.norms or ())]
+    if not norms or norms[0] is None or norms[0].is_cpu:
+        for value in (*row.losses, *row.learning_rates, row.preclip, row.scale):
+            if isinstance(value, Tensor):
+                break
+        else:
+            return
+    values = (*row.losses, *row.learning_rates, row.preclip, row.scale, *(norms or ()))
+    row.late = ArrivingScalars([v for v in values if isinstance(v, Tensor)])
 
 
 def _settle(row: Row) -> None:
@@ -76,6 +74,9 @@ def write_rows(sink: Sink, track: Track, *, wait: bool = False) -> None:
     for row in rows:
         _settle(row)
     columns: dict[str, list[Any]] = {names.LOSS_TRAIN: [_loss(track, row) for row in rows]}
+    n_groups = max(len(row.learning_rates) for row in rows)
+    if n_groups > len(track.labels):  # add_param_group was called
+        track.labels = longer_labels(track.labels, track.optimizer(), n_groups)
     for index, label in enumerate(track.labels):
         columns[names.lr(label)] = [
             row.learning_rates[index] if index < len(row.learning_rates) else None for row in rows
@@ -116,7 +117,8 @@ def _global_norms(rows: list[Row]) -> list[float | None]:
     if not flat:
         return [None] * len(rows)
     are_tensors = isinstance(flat[0], Tensor)
-    squares = np.square(torch.stack(flat).double().numpy() if are_tensors else np.array(flat))
+    # item by item: stacking many small tensors takes longer than reading them
+    squares = np.square(np.array([v.item() for v in flat] if are_tensors else flat, dtype=np.float64))
     measured = [index for index, norms in enumerate(kept) if norms]
     starts = np.cumsum([0, *(len(kept[index]) for index in measured[:-1])])
     found: list[float | None] = [None] * len(rows)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from .tensors import local_version
-
 if TYPE_CHECKING:
     from .accumulation import Accumulation, Share
     from .evaluation import Evaluation
@@ -52,7 +50,7 @@ class Row:
     late: Any = None
 
 
-@dataclass(eq=False)
+@dataclass(slots=True, eq=False)
 class Track:
     """One optimizer in one thread.
 
@@ -107,19 +105,6 @@ class Track:
         default_factory=dict[tuple[int, ...], "ParameterStatistics"]
     )
 
-    def remember_gradient(self, parameters: list[Tensor], norms: Any) -> None:
-        """Note one gradient, so that the next backward can tell at no cost that nobody touched it."""
-        self.probe = None
-        if parameters and norms:
-            gradient = parameters[0].grad
-            assert gradient is not None
-            self.probe = (
-                weakref.ref(parameters[0]),
-                weakref.ref(gradient),
-                local_version(gradient),
-                norms[0],
-            )
-
     @property
     def prefix(self) -> str:
         """What precedes the names of its series."""
@@ -144,7 +129,7 @@ class OpenStep:
     cost_ns: int = 0
 
 
-@dataclass(eq=False)
+@dataclass(slots=True, eq=False)
 class ThreadState:
     """Everything that belongs to one thread. Threads never read each other's gradients: that corrupts memory.
 

@@ -86,26 +86,35 @@ class ParameterStatistics:
                 self._measure_updates(known, live, [found[i] for i in known])
             for index, (p, norm) in enumerate(zip(parameters, grad_norms, strict=True)):
                 if norm is not None and self.names[index]:
-                    found[index]["grad_norm"] = norm
+                    found[index]["grad_norm"] = norm.item() if norm.is_cpu else norm
                     self._measure_rows(index, p.grad, found[index])
         return found
 
     def _measure_weights(self, live: list[Tensor], found: list[dict[str, Tensor | float]]) -> None:
         for weight, norm, values in zip(live, internals.foreach_norm(live), found, strict=True):
+            if weight.is_cpu:
+                self._measure_here(weight, norm.item(), values)
+                continue
             values["weight_norm"] = norm
             values["weight_rms"] = norm / weight.numel() ** 0.5
             low, high = torch.aminmax(weight)
             values["weight_max"] = torch.maximum(low.abs(), high.abs())
-            if weight.is_cpu:
-                mean = weight.sum() / weight.numel()
-                values["weight_std"] = _std(weight, norm, mean)
-                # numpy counts twice as fast as torch.count_nonzero on a CPU
-                values["weight_zeros"] = np.count_nonzero(weight.numpy() == 0) / weight.numel()
-            else:
-                variance, mean = torch.var_mean(weight, correction=0)
-                values["weight_std"] = variance.sqrt()
-                values["weight_zeros"] = 1 - torch.count_nonzero(weight) / weight.numel()
-            values["weight_mean"] = mean
+            variance, values["weight_mean"] = torch.var_mean(weight, correction=0)
+            values["weight_std"] = variance.sqrt()
+            values["weight_zeros"] = 1 - torch.count_nonzero(weight) / weight.numel()
+
+    def _measure_here(self, weight: Tensor, norm: float, values: dict[str, Tensor | float]) -> None:
+        """The same on a CPU, where an operation on one number costs as much as one on a thousand."""
+        n = weight.numel()
+        low, high = torch.aminmax(weight)
+        mean = weight.sum().item() / n
+        values["weight_norm"] = norm
+        values["weight_rms"] = norm / n**0.5
+        values["weight_max"] = _largest(low.item(), high.item())
+        values["weight_std"] = _std(weight, norm, mean)
+        values["weight_mean"] = mean
+        # numpy counts twice as fast as torch.count_nonzero on a CPU
+        values["weight_zeros"] = np.count_nonzero(weight.numpy() == 0) / n
 
     def _measure_updates(
         self, known: list[int], live: list[Tensor], found: list[dict[str, Tensor | float]]
@@ -117,9 +126,14 @@ class ParameterStatistics:
         norms = internals.foreach_norm(before)
         internals.foreach_sub_(before, live)
         for values, norm, update in zip(found, norms, internals.foreach_norm(before), strict=True):
-            values["update_norm"] = update
-            if not norm.is_cpu or norm.item() > 0:
+            if not norm.is_cpu:
+                values["update_norm"] = update
                 values["update_ratio"] = update / norm
+                continue
+            length, moved = norm.item(), update.item()
+            values["update_norm"] = moved
+            if length > 0:
+                values["update_ratio"] = moved / length
 
     def _measure_rows(self, index: int, gradient: Tensor | None, values: dict[str, Tensor | float]) -> None:
         if not self.has_rows[index] or gradient is None or gradient.layout is not torch.strided:
@@ -129,22 +143,36 @@ class ParameterStatistics:
             return
         zero = zero_rows(grad.flatten(1))
         runs = self._zero_runs[index]
+        self._sampled[index] += 1
+        n, is_old = zero.numel(), self._sampled[index] >= DEAD_SAMPLES
+        if zero.is_cpu:  # numpy needs a fraction of the time on so few numbers
+            here = zero.numpy()
+            known = np.zeros(n, np.int32) if runs is None or len(runs) != n else runs.numpy()
+            rows = (known + 1) * here
+            self._zero_runs[index] = torch.from_numpy(rows)
+            values["grad_zero_rows"] = np.count_nonzero(here) / n
+            if is_old:
+                values["grad_dead_rows"] = np.count_nonzero(rows >= DEAD_SAMPLES) / n
+            return
         runs = zero.to(torch.int32) if runs is None or runs.shape != zero.shape else (runs + 1) * zero
         self._zero_runs[index] = runs
-        self._sampled[index] += 1
-        n = zero.numel()
         values["grad_zero_rows"] = zero.sum() / n
-        if self._sampled[index] >= DEAD_SAMPLES:
+        if is_old:
             values["grad_dead_rows"] = (runs >= DEAD_SAMPLES).sum() / n
 
 
-def _std(weight: Tensor, norm: Tensor, mean: Tensor) -> float:
+def _largest(low: float, high: float) -> float:
+    """Largest absolute value between two extremes; NaN if either is."""
+    return max(abs(low), abs(high)) if low <= high else math.nan
+
+
+def _std(weight: Tensor, norm: float, mean: float) -> float:
     """Population standard deviation; a second pass where one pass would lose the digits (weights near 1)."""
-    square, centre = float(norm) ** 2 / weight.numel(), float(mean)
-    variance = square - centre * centre
-    if variance > _ILL_CONDITIONED * centre * centre:
+    square = norm * norm / weight.numel()
+    variance = square - mean * mean
+    if variance > _ILL_CONDITIONED * mean * mean:
         return math.sqrt(variance)
-    return float(torch.linalg.vector_norm(weight - centre)) / math.sqrt(weight.numel())
+    return float(torch.linalg.vector_norm(weight - mean)) / math.sqrt(weight.numel())
 
 
 def zero_rows(rows: Tensor) -> Tensor:
@@ -156,11 +184,10 @@ def zero_rows(rows: Tensor) -> Tensor:
     if not rows.is_cpu:
         largest: Tensor = torch.linalg.vector_norm(rows, torch.inf, dim=1)
         return largest == 0
-    zero: Tensor = torch.linalg.vector_norm(rows, dim=1) == 0
-    suspects = zero.nonzero().flatten()
-    if suspects.numel():
-        zero[suspects] = torch.from_numpy(~rows[suspects].numpy().any(axis=1))
-    return zero
+    zero = torch.linalg.vector_norm(rows, dim=1).numpy() == 0
+    if zero.any():
+        zero[zero] = ~rows.numpy()[zero].any(axis=1)
+    return torch.from_numpy(zero)
 
 
 class Table:
