@@ -27,6 +27,9 @@ LOSS_VALIDATION = "loss/validation"
 ACCURACY_VALIDATION = "accuracy/validation"
 GRAD_NORM = "grad_norm/global"
 GRAD_NORM_PRECLIP = "grad_norm/preclip"
+GRAD_NORM_PART = "grad_norm/part"
+GRAD_NORM_WHOLE = "grad_norm/whole"
+GRAD_NORM_PRECLIP_PART = "grad_norm/preclip_part"
 STEP_TIME = "time/step"
 EPOCH = "epoch"
 BATCH_SIZE = "batch_size"
@@ -71,6 +74,24 @@ SERIES: tuple[Quantity, ...] = (
         GRAD_NORM_PRECLIP,
         "loss units / weight unit",
         "L2 norm of all gradients before clipping",
+        "return value of clip_grad_norm_",
+    ),
+    Quantity(
+        GRAD_NORM_PART,
+        "loss units / weight unit",
+        "one rank's share of the gradient norm, of parameters of which each rank holds a part",
+        "optimizer step, post hook",
+    ),
+    Quantity(
+        GRAD_NORM_WHOLE,
+        "loss units / weight unit",
+        "gradient norm of the parameters that every rank holds whole, where others are held in parts",
+        "optimizer step, post hook",
+    ),
+    Quantity(
+        GRAD_NORM_PRECLIP_PART,
+        "loss units / weight unit",
+        "one rank's share of the norm before clipping",
         "return value of clip_grad_norm_",
     ),
     Quantity(

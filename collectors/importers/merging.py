@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from traindoctor.names import GRAD_NORM
 from traindoctor.run import Series
 
+from .parts import OF_PARTS, merged_norms, merged_parameters
 from .process_log import ProcessLog
 
 
@@ -34,13 +36,23 @@ def attempts_of(logs: Sequence[ProcessLog]) -> tuple[list[list[ProcessLog]], lis
 def merge_ranks(ranks: Sequence[ProcessLog]) -> ProcessLog:
     """Rank 0's log (or the lowest rank's) with losses and accuracies averaged over all ranks."""
     first = ranks[0]
+    norms, _ = merged_norms(ranks, world_size(ranks))
+    series = {name: s for name, s in first.series.items() if not name.endswith(OF_PARTS)}
+    if len(series) < len(first.series):
+        series.pop(GRAD_NORM, None)
+        series |= norms
     if len(ranks) == 1:
-        return first
-    series = dict(first.series)
+        return dataclasses.replace(first, series=series)
     for name, mine in first.series.items():
         if "loss/" in name or "accuracy/" in name:
             series[name] = mean_over_ranks([mine, *(r.series[name] for r in ranks[1:] if name in r.series)])
-    return dataclasses.replace(first, series=series)
+    return dataclasses.replace(first, series=series, parameters=merged_parameters(ranks))
+
+
+def world_size(ranks: Sequence[ProcessLog]) -> int:
+    """How many ranks the run had, as its lowest rank says; at least those at hand."""
+    stated = ranks[0].header.get("world_size")
+    return max(stated, len(ranks)) if isinstance(stated, int) else len(ranks)
 
 
 def mean_over_ranks(parts: list[Series]) -> Series:
@@ -61,10 +73,9 @@ def rank_notes(ranks: Sequence[ProcessLog]) -> Iterable[str]:
     """How the ranks of one attempt were merged, in a sentence; none for an ordinary single process."""
     if len(ranks) == 1 and ranks[0].rank == 0:
         return
-    stated = ranks[0].header.get("world_size")
-    size = stated if isinstance(stated, int) else len(ranks)
+    yield from merged_norms(ranks, world_size(ranks))[1]
     yield (
-        f"{len(ranks)} of {size} ranks are merged: losses and accuracies are their mean, "
+        f"{len(ranks)} of {world_size(ranks)} ranks are merged: losses and accuracies are their mean, "
         f"everything else is rank {ranks[0].rank}'s (batch sizes are per rank)"
     )
 

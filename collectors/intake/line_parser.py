@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from .line_shapes import Pair, Shape, value_of
+from .line_markers import Walk, is_delimited, is_whole
+from .line_shapes import Pair, Shape
 from .line_words import (
     AVERAGE,
     BEST,
@@ -17,14 +17,11 @@ from .line_words import (
     DELIMITER,
     GLUED,
     LEVEL,
-    MARKER,
     MEASURE,
     NOT_METRICS,
     NUMBER,
     OPENERS,
     PLAN_WORDS,
-    POSTFIX,
-    SECTION,
     SEPARATOR,
     STAMP,
 )
@@ -36,7 +33,7 @@ MAX_SHAPES = 20_000
 
 
 class ShapeBook:
-    """Shapes by the words of the line; each is worked out once."""
+    """Shapes by the words of the line and by which numbers have a fraction; each is worked out once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], Shape] = {}
@@ -51,13 +48,14 @@ class ShapeBook:
         if "@[" in line:
             line = COCO.sub(_coco_name, line)
         parts = NUMBER.split(line, MAX_NUMBERS)
-        key = tuple(parts[::2])
+        literals, numbers = tuple(parts[::2]), parts[1::2]
+        key = (*literals, "".join(["0" if is_whole(number) else "." for number in numbers]))
         shape = self._known.get(key)
         if shape is None:
-            shape = _Parser(key, parts[1::2]).shape()
+            shape = _Parser(literals, numbers).shape()
             if len(self._known) < MAX_SHAPES:
                 self._known[key] = shape
-        return shape, parts[1::2]
+        return shape, numbers
 
     def knows(self, line: str) -> bool:
         """Whether all lines with the words of this one are given the same shape."""
@@ -69,24 +67,8 @@ def _coco_name(found: re.Match[str]) -> str:
     return f"{what}_iou{iou.replace(':', '_')}_{area}_{most}"
 
 
-@dataclass
-class _Parser:
+class _Parser(Walk):
     """Walks the numbers of one line and says what each is."""
-
-    literals: Sequence[str]
-    numbers: Sequence[str]
-    epoch: int = -1
-    step: int = -1
-    total: int = -1
-    by_batch: bool = False
-    samples: bool = False
-    episodes: bool = False
-    section: str = ""
-    topic: str = ""
-    last: str = ""
-    pairs: list[Pair] = field(default_factory=list[Pair])
-    loose: list[int] = field(default_factory=list[int])
-    """Numbers without a meaning of their own just before: they may belong to the next name."""
 
     def shape(self) -> Shape:
         first = LEVEL.sub("", self.literals[0], count=1)
@@ -135,9 +117,6 @@ class _Parser:
                 self.pairs[at] = replace(pair, name=f"{word} {pair.name}", is_bare=False)
             word = own if own and not pair.is_split else word
 
-    def _is_marked(self) -> bool:
-        return self.epoch >= 0 or self.step >= 0
-
     def _is_short(self) -> bool:
         found = [word for text in self.literals for word in re.findall(r"[A-Za-z]+", text)]
         return len(found) <= 5
@@ -162,122 +141,7 @@ class _Parser:
             self.loose = []
             return "value"
         self._see_section(before)
-        self.loose = [*self.loose, index] if not _delimited(before) else [index]
-        return ""
-
-    def _counter(self, index: int, before: str, after: str) -> str:
-        """`/total`, `[batch/total`, `(percent%)`, and counters in brackets at the beginning of the line."""
-        text = before.strip()
-        if text in ("/", "of", "out of") and self.last in ("epoch", "step"):
-            if self.last == "step":
-                self.total = index
-            return f"{self.last} total"
-        if self.last == "value" and text == "/" and self._is_share(index):
-            self.pairs[-1] = replace(self.pairs[-1], divisor=index)
-            return "divisor"
-        if self.last == "divisor" and text in ("(", "[", ",", "") and after.lstrip().startswith("%"):
-            self.pairs[-1] = replace(self.pairs[-1], value=index, divisor=-1)
-            return "percent"
-        if self.last in ("step total", "step") and text in ("(", "[") and after.startswith("%"):
-            self.samples = self.samples or self._says_samples()
-            return "percent"
-        is_open = re.fullmatch(r"[\])]?\s*[,:-]?\s*[\[(]", text) and after[:1] in ("/", "]", " ")
-        is_pair = (
-            text == "," and after.startswith("]") and self.epoch == 0 and self.literals[0].strip() == "["
-        )
-        is_cell = not re.search(r"\w", text) and after.strip() == "/" and _is_whole(self.numbers[index])
-        if (is_open or is_cell or is_pair) and self.last in ("epoch", "epoch total") and self.step < 0:
-            self.step, self.by_batch = index, True
-            return "step"
-        if text.endswith("|") and "%|" in before and after.startswith("/") and self.step < 0:
-            self._see_section(before)
-            self.step, self.by_batch = index, True
-            return "step"
-        return self._leading(index, before, after)
-
-    def _leading(self, index: int, before: str, after: str) -> str:
-        if index or not _is_whole(self.numbers[0]):
-            return ""
-        has_total = after.lstrip().startswith("/")
-        section = re.fullmatch(r"\W*([A-Za-z]+)\s*:?\s*([\[(]?)\s*", before)
-        if section and not after.startswith("%") and SECTION.fullmatch(section.group(1)):
-            self.section = section.group(1)
-            if section.group(2) and has_total:
-                self.step, self.by_batch = 0, True
-                return "step"
-            self.epoch = 0
-            return "epoch"
-        if not re.search(r"\w", before) and has_total:
-            self.epoch = 0
-            return "epoch"
-        if re.fullmatch(r"\s*\[\s*", before) and after.startswith("]"):
-            self.step = 0
-            return "step"
-        if (
-            before.strip() == "["
-            and after.strip() == ","
-            and self.literals[2:3]
-            and self.literals[2][:1] == "]"
-        ):
-            self.epoch = 0
-            return "epoch"
-        return ""
-
-    def _is_share(self, index: int) -> bool:
-        """`9843/10000` behind a metric's name: so many of so many."""
-        pair = self.pairs[-1]
-        both = self.numbers[pair.value], self.numbers[index]
-        return pair.is_metric and all(map(_is_whole, both)) and value_of(both[0]) <= value_of(both[1]) > 0
-
-    def _says_samples(self) -> bool:
-        """`Train Epoch: 1 [640/60000 (1%)]` counts samples, `Train: 1 [50/1251 (4%)]` batches."""
-        first = self.literals[0].lower()
-        return "epoch" in first and value_of(self.numbers[self.total]) >= 1000 if self.total >= 0 else False
-
-    def _marker(self, index: int, before: str, after: str) -> str:
-        found = MARKER.search(before)
-        if found is None:
-            return self._postfix(index, before, after)
-        kind = "epoch" if found["epoch"] else "step"
-        where = self.epoch if kind == "epoch" else self.step
-        ahead = before[: found.start()]
-        word = found[0].strip(" :=[(#<'\"|,;-").lower()
-        configured = bool(found["sep"]) and (word.startswith(("num", "n_")) and word != "num_updates")
-        if where >= 0 or configured or PLAN_WORDS.search(_last_fragment(ahead)):
-            return ""
-        if word in ("epochs", "steps", "updates", "iterations", "iters", "batches") and (
-            index or found["sep"] == "="
-        ):
-            return ""
-        if word in ("it", "i", "ep", "round") and not (
-            found["sep"] or _delimited(before) or not ahead.strip()
-        ):
-            return ""
-        if _is_fraction(self.numbers[index]) and kind == "step":
-            return ""
-        self._see_section(before)
-        self.loose = []
-        if kind == "epoch":
-            self.epoch, self.episodes = index, word == "episode"
-        else:
-            self.step, self.by_batch = index, bool(found["batch"])
-        return kind
-
-    def _postfix(self, index: int, before: str, after: str) -> str:
-        """`10 epoch: …`, `1epoch results: …`, `Loss after 100 iterations: …`."""
-        found = POSTFIX.match(after)
-        if found is None or not _is_whole(self.numbers[index]):
-            return ""
-        alone = index == 0 and not re.search(r"[A-Za-z]", before)
-        prose = re.search(r"\b(?:after|at|iteration|step)\s*$", before, re.IGNORECASE)
-        if not (alone and re.search(r"[A-Za-z]", found["rest"])) and not prose:
-            return ""
-        if found["epoch"] and self.epoch < 0:
-            self.epoch = index
-            return "epoch"
-        if found["step"] and self.step < 0:
-            self.step = index
-            return "step"
+        self.loose = [*self.loose, index] if not is_delimited(before) else [index]
         return ""
 
     def _pair(self, index: int, before: str, after: str) -> bool:
@@ -312,7 +176,7 @@ class _Parser:
         """Whether `name number` without a sign between is a pair: a metric's word, or a cell of its own."""
         last = words(name)[-1]
         if is_split or (ours and (last in FILLERS or classify(last).name)):
-            return not _is_whole(self.numbers[index]) or (self._is_marked() and not is_split)
+            return not is_whole(self.numbers[index]) or (self._is_marked() and not is_split)
         cell = re.search(r"[|,\t]\s*[\w./@-]+\s*$", named) is not None
         return cell and self._is_marked() and (not after.strip() or after.lstrip()[:1] in ("|", ",", "\t"))
 
@@ -333,11 +197,6 @@ class _Parser:
             name = _tidy(DELIMITER.split(ahead)[-1]) if ahead != self.literals[at] else ""
         return name, ()
 
-    def _see_section(self, text: str) -> None:
-        found = SECTION.findall(text)
-        if found:
-            self.section = found[-1]
-
 
 def _tidy(fragment: str) -> str:
     """A name without ornaments, and without a bracket that is not closed in it."""
@@ -348,22 +207,6 @@ def _tidy(fragment: str) -> str:
         text = text[text.index(")") + 1 :]
     text = re.sub(r"^[^\w(]+|[\s.\-–*#!]+$", "", text)
     return text if re.search(r"[^\W\d_]", text) else ""
-
-
-def _last_fragment(text: str) -> str:
-    return DELIMITER.split(text)[-1]
-
-
-def _delimited(text: str) -> bool:
-    return DELIMITER.search(text.strip(" ")) is not None
-
-
-def _is_whole(number: str) -> bool:
-    return number.replace(",", "").isdigit()
-
-
-def _is_fraction(number: str) -> bool:
-    return not _is_whole(number) and value_of(number) % 1.0 != 0.0
 
 
 def _is_measure(after: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .axis_choice import EPOCH, STEP
 from .endings import may_be_evidence
+from .line_markers import is_whole
 from .line_parser import MAX_LINE, ShapeBook
 from .line_shapes import Shape
 from .line_words import CLOCK, CLOCK_SIGN, NUMBER, STAMP
@@ -29,9 +30,14 @@ _NUMBER = (
 )
 """`NUMBER` without thousands separators, with bounds, and without going back once it has matched."""
 
+_END = r"(?![0-9.]|[eE][-+]?[0-9])"
+_WHOLE = rf"(?>[0-9]{{1,25}}{_END})"
+_OTHER = rf"(?![0-9]+{_END}){_NUMBER}"
+"""What `is_whole` takes of `_NUMBER`, and what it does not."""
+
 _SIGNED = re.compile(r"(?:^|[^\w.@])[-+]\Z")
 _COLON = re.compile(r"(?:^|\d):\Z")
-_BEFORE_CLOCK = re.compile(r"[^\w.,+-].+|[\[(<|]", re.DOTALL)
+_BEFORE_CLOCK = re.compile(r"(?:[^\w.,+-]|,\s).+|[\[(<|]", re.DOTALL)
 _AFTER_CLOCK = re.compile(r"[^.,:Z+-].*|.{2,}", re.DOTALL)
 _WITHOUT_NUMBERS = str.maketrans("", "", "0123456789.+-eE")
 
@@ -123,8 +129,10 @@ def template_of(line: str, shape: Shape) -> Template | None:
     }
     wanted = sorted({shape.epoch, shape.step, shape.total, *columns.values()} - {-1})
     group = {index: at for at, index in enumerate(wanted)} | {-1: -1}
+    fixed = {i for pair in shape.pairs for i in pair.slots}
+    free = {pair.value for pair in shape.pairs if not pair.is_split}
     return Template(
-        re.compile(pieces.pattern(wanted, {i for pair in shape.pairs for i in pair.slots})).fullmatch,
+        re.compile(pieces.pattern(wanted, fixed, free)).fullmatch,
         shape,
         level,
         group[shape.epoch],
@@ -163,8 +171,11 @@ class _Pieces:
     numbers: Sequence[str]
     clocks: Sequence[Sequence[tuple[int, str]]]
 
-    def pattern(self, wanted: Sequence[int], fixed: Collection[int] = ()) -> str:
-        """A regex for such lines, with a group for each wanted number; the fixed ones stay as here."""
+    def pattern(self, wanted: Sequence[int], fixed: Collection[int] = (), free: Collection[int] = ()) -> str:
+        """A regex for such lines, with a group for each wanted number.
+
+        The fixed numbers stay as here; those that are not free have a fraction where these have one.
+        """
         out = [self.stamp]
         for index, (literal, clocks) in enumerate(zip(self.literals, self.clocks, strict=True)):
             done = 0
@@ -173,7 +184,9 @@ class _Pieces:
                 done = at
             out.append(re.escape(literal[done:]))
             if index < len(self.numbers):
-                number = re.escape(self.numbers[index]) if index in fixed else _NUMBER
+                text = self.numbers[index]
+                number = _NUMBER if index in free else _WHOLE if is_whole(text) else _OTHER
+                number = re.escape(text) if index in fixed else number
                 out.append(f"({number})" if index in wanted else number)
         return "".join(out)
 

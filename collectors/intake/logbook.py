@@ -45,7 +45,7 @@ class Meaning:
     tells_split: bool = True
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Points:
     """One series as read: x, value and the number of the row it came from, in file order."""
 

@@ -98,7 +98,7 @@ class Source:
         return self._head
 
     def windows(self) -> Iterator[Source]:
-        """The same file with other 64 KiB for a head: what follows the first, then ever further, then the end.
+        """The same file with other 64 KiB for a head: what follows the first, then further on, then the end.
 
         Text logs may begin with whole source files and shell traces; a format is then recognised by these.
         """
@@ -137,10 +137,15 @@ class Source:
         with self.open() as file:
             decoder = _decoder(self.head())
             while chunk := file.read(_CHUNK):
-                *whole, rest = (rest + decoder.decode(chunk)).split("\n")
-                for line in whole:
-                    yield from _parts(number, line)
-                    number += 1
+                text = rest + decoder.decode(chunk)
+                whole = text.split("\n")
+                rest = whole.pop()
+                if "\r" in text or "\x1b" in text:
+                    for at, line in enumerate(whole, number):
+                        yield from _parts(at, line)
+                else:
+                    yield from [entry for entry in enumerate(whole, number) if entry[1]]
+                number += len(whole)
                 if len(rest) > MAX_LINE:
                     self._damaged(f"line {number} is longer than 16 MiB and was cut")
                     yield from _parts(number, rest[:MAX_LINE])

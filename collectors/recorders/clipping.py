@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import utils
 from torch.nn.utils import clip_grad
 
-from . import tensors
+from . import sharding, tensors
 from .part import Part
 from .patches import Patches
 from .state import ThreadState, Track, Value
@@ -66,12 +66,12 @@ class ClippingRecorder(Part):
 
     def _keep(self, gradients: list[Tensor], total: Tensor) -> None:
         state = self.recorder.state()
-        local: Any = getattr(total, "_local_tensor", None)
-        if local is not None:
-            return  # the local part of a sharded norm is nobody's norm, the whole one needs every rank
-        value: Value = total.item() if total.is_cpu else total.detach().clone()
+        # The whole norm of gradients in parts needs every rank; the norm of the part at hand does not.
+        parts = sharding.copies_of(total)
+        local: Tensor = getattr(total, "_local_tensor", total)
+        value: Value = local.item() if local.is_cpu else local.detach().clone()
         for track in self._concerned(state, gradients):
-            track.preclip = value
+            track.preclip, track.preclip_copies = value, parts
 
     def _concerned(self, state: ThreadState, gradients: Iterable[Tensor]) -> list[Track]:
         """Optimizers whose gradients these are: those that hold the first one; all when it cannot be told."""

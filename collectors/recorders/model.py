@@ -28,6 +28,7 @@ from .architecture import (
 from .internals import is_single_threaded
 from .part import Part
 from .patches import Patches
+from .sharding import copies_of
 
 if TYPE_CHECKING:
     from .run_recorder import Recorder
@@ -42,12 +43,14 @@ class _Known:
     """A parameter that was described; weak, so that we keep nobody's model alive.
 
     Attributes:
+        copies: on how many ranks the same part of it is, 0 when each has it whole.
         owner: index of the first optimizer that held it.
         finder: index of the optimizer with whose model it was found.
     """
 
     parameter: weakref.ref[Tensor]
     info: ParameterInfo
+    copies: int
     owner: int = -1
     finder: int = -1
 
@@ -130,6 +133,9 @@ class ModelRecorder(Part):
                 scheduler = scheduler_of(optimizer)
             kept = tuple(map(settings, optimizer.param_groups, labels))
             self._optimizers[track.index] = OptimizerInfo(track.name, kept, scheduler)
+        parts = {known.info.name: n for known in self._known.values() if (n := known.copies)}
+        if parts:
+            self.recorder.sink.meta({"parts": parts})
         self.recorder.sink.meta(
             {
                 "parameters": [asdict(known.info) for known in described],
@@ -170,7 +176,7 @@ class ModelRecorder(Part):
             unique = f"{name}#{n}"
         self._names.add(unique)
         info = describe_parameter(unique, parameter, module, activation, groups.get(id(parameter), ""))
-        self._known[id(parameter)] = _Known(weakref.ref(parameter), info)
+        self._known[id(parameter)] = _Known(weakref.ref(parameter), info, copies_of(parameter))
 
     def _info(self, parameter: Tensor) -> ParameterInfo | None:
         known = self._known.get(id(parameter))

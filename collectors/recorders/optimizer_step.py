@@ -16,7 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from traindoctor import names
 
-from . import tensors
+from . import sharding, tensors
 from .accumulation import Accumulation
 from .governor import ALWAYS
 from .internals import dynamo_callback, frame, hooked_step_code, left_alone
@@ -230,6 +230,9 @@ class StepRecorder(Part):
             track.skipped,
             track.stale,
         )
+        if norms and not track.plain:
+            row.copies = sharding.copies(grads)
+        row.preclip_copies = track.preclip_copies
         track.steps += 1
         track.preclip = track.scale = None
         track.skipped = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,10 @@ from .sink import Sink
 from .state import Row, Track
 
 _FIELDS: Mapping[str, Callable[[Row], Any]] = {
-    names.GRAD_NORM_PRECLIP: lambda row: row.preclip,
+    names.GRAD_NORM_PRECLIP: lambda row: None if row.preclip_copies else row.preclip,
+    names.GRAD_NORM_PRECLIP_PART: lambda row: (
+        row.preclip / row.preclip_copies**0.5 if row.preclip_copies and row.preclip is not None else None
+    ),
     names.STEP_TIME: lambda row: row.seconds,
     names.EPOCH: lambda row: row.epoch,
     names.BATCH_SIZE: lambda row: row.batch_size,
@@ -82,6 +86,9 @@ def write_rows(sink: Sink, track: Track, *, wait: bool = False) -> None:
             row.learning_rates[index] if index < len(row.learning_rates) else None for row in rows
         ]
     columns[names.GRAD_NORM] = _global_norms(rows)
+    if any(row.copies for row in rows):
+        columns[names.GRAD_NORM_PART] = [_part_norm(row, is_part=True) for row in rows]
+        columns[names.GRAD_NORM_WHOLE] = [_part_norm(row, is_part=False) for row in rows]
     for name, field in _FIELDS.items():
         columns[name] = [field(row) for row in rows]
     _write(sink, track.prefix, [row.step for row in rows], columns)
@@ -108,6 +115,18 @@ def _loss(track: Track, row: Row) -> float | None:
     if track.accumulation is not None and losses:
         return track.accumulation.loss(losses)
     return sum(losses) / len(losses) if losses else None
+
+
+def _part_norm(row: Row, *, is_part: bool) -> float | None:
+    """Norm of this rank's share of the gradients in parts, or of those that every rank holds whole."""
+    if not row.norms or not row.copies:
+        return None
+    norms = [
+        float(norm) ** 2 / max(copies, 1)
+        for norm, copies in zip(row.norms, row.copies, strict=True)
+        if norm is not None and (copies > 0) == is_part
+    ]
+    return math.sqrt(sum(norms))
 
 
 def _global_norms(rows: list[Row]) -> list[float | None]:

@@ -33,6 +33,8 @@ class Row:
         preclip: gradient norm before clipping.
         seconds: time since the previous step's end.
         late: holds the numbers that are still on an accelerator.
+        copies: for each norm, how many ranks hold the same part of the gradient, see `sharding`; () = whole.
+        preclip_copies: the same for `preclip`.
     """
 
     step: int
@@ -48,6 +50,8 @@ class Row:
     skipped: int = 0
     stale: float | None = None
     late: Any = None
+    copies: tuple[int, ...] = ()
+    preclip_copies: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +98,7 @@ class Track:
     batch_number: int = -1
     last_ns: int = 0
     preclip: Value | None = None
+    preclip_copies: int = 0
     scale: Value | None = None
     skipped: int = 0
     reads_before_step: bool = False
