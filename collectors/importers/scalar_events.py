@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from traindoctor.run import Floats
 
 from ..intake.logbook import MAX_POINTS, Logbook
+from ..intake.thinning import Thinning
 from .event_messages import message
 
 _FLOAT = struct.Struct("<f")
@@ -48,11 +49,11 @@ class TagPoints:
 
     Attributes:
         pieces: shape (4, n) each: step, value, number of the event in the whole reading, unix time in s.
-        kept_one_in: how far they were thinned.
+        thinning: which of the points are kept.
     """
 
     pieces: list[Floats] = field(default_factory=list[Floats])
-    kept_one_in: int = 1
+    thinning: Thinning = field(default_factory=Thinning)
 
     def __len__(self) -> int:
         return sum(piece.shape[1] for piece in self.pieces)
@@ -64,14 +65,10 @@ class TagPoints:
         return self.pieces[0]
 
     def halve(self) -> int:
-        """Drop every second finite point; how many points were dropped."""
+        """Keep every second finite point, now and from now on; how many points were dropped."""
         whole = self.whole()
-        keep = ~np.isfinite(whole[1])
-        keep[::2] = True
-        if keep.mean() > 0.9:  # nearly all NaN: the first of them say enough
-            keep[keep.size // 2 :] = False
+        keep = self.thinning.double(whole[1])
         self.pieces = [whole[:, keep]]
-        self.kept_one_in *= 2
         return int(keep.size - keep.sum())
 
 
@@ -157,8 +154,11 @@ class ScalarEvents:
         columns = np.array((self._steps, self._values, self._rows, self._times), np.float64)[:, order]
         edges = np.flatnonzero(np.diff(which[order])) + 1
         for first, piece in zip((0, *edges), np.split(columns, edges, axis=1), strict=True):
-            self.tags[self._names[which[order[first]]]].pieces.append(piece)
-        self._n_points += which.size
+            points = self.tags[self._names[which[order[first]]]]
+            if points.thinning.every > 1:
+                piece = piece[:, points.thinning.mask(piece[1])]
+            points.pieces.append(piece)
+            self._n_points += piece.shape[1]
         while self._n_points > _MAX_HELD:
             self._n_points -= max(self.tags.values(), key=len).halve()
         for waiting in (self._which, self._steps, self._values, self._rows, self._times):

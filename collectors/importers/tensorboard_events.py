@@ -145,7 +145,7 @@ def _finish(events: ScalarEvents, log: Logbook, name: str, n_files: int, n_heade
         x, values, rows, _ = points.whole()
         log.columns(tag, moved.get(tag, x), values, rows)
         if tag in log.series:
-            log.series[tag].kept_one_in *= points.kept_one_in
+            log.series[tag].thinning.every *= points.thinning.every
     interpret(log, steps_are_told=is_keras or is_counted or bool(moved))
 
 

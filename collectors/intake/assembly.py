@@ -102,11 +102,11 @@ def _run(log: Logbook, part: Part, source: str, path: str, name: str, sentences:
         notes.append(
             f"{replaced} points were logged again at the same x or after a resume; the later ones count"
         )
-    thinned = max((log.series[n].kept_one_in for n in plain), default=1)
+    thinned = max((log.series[n].thinning.every for n in plain), default=1)
     if thinned > 1:
         notes.append(
-            f"the log holds more points than are kept in memory: up to {thinned} points were thinned to one, "
-            "values that are not finite were all kept"
+            f"the log holds more points than are kept in memory: of the longest series one point in "
+            f"{thinned} is kept, and all values that are not finite"
         )
     named, naming_notes = named_series({n: s for n, (s, _) in plain.items()}, log.meanings)
     notes += naming_notes

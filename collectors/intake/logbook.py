@@ -12,10 +12,12 @@ import numpy as np
 
 from traindoctor.run import Event, Floats, Ints
 
+from .thinning import Thinning
+
 MAX_SERIES = 10_000
 MAX_NAME = 300
 MAX_POINTS = 8_000_000
-"""Points held at once, 24 bytes each; beyond it the longest series are thinned, and it is said."""
+"""Points held at once, 24 bytes each; beyond it the longest series are thinned evenly, and it is said."""
 
 MAX_NOTES = 200
 
@@ -52,17 +54,16 @@ class Points:
     x: array[float] = field(default_factory=lambda: array("d"))
     values: array[float] = field(default_factory=lambda: array("d"))
     rows: array[int] = field(default_factory=lambda: array("q"))
-    kept_one_in: int = 1
+    thinning: Thinning = field(default_factory=Thinning)
 
-    def halve(self) -> None:
-        """Drop every second finite point; NaN and infinity are kept."""
+    def halve(self) -> int:
+        """Keep every second finite point, now and from now on; how many points were dropped."""
         values = np.frombuffer(self.values, np.float64)
-        keep = ~np.isfinite(values)
-        keep[::2] = True
+        keep = self.thinning.double(values)
         self.x = array("d", np.frombuffer(self.x, np.float64)[keep].tobytes())
         self.rows = array("q", np.frombuffer(self.rows, np.int64)[keep].tobytes())
         self.values = array("d", values[keep].tobytes())
-        self.kept_one_in *= 2
+        return int(keep.size - keep.sum())
 
 
 @dataclass
@@ -116,6 +117,8 @@ class Logbook:
                 points = self._new_series(name)
                 if points is None:
                     continue
+            if points.thinning.every > 1 and not points.thinning.keeps(value):
+                continue
             points.x.append(x)
             points.values.append(value)
             points.rows.append(row)
@@ -135,6 +138,9 @@ class Logbook:
         """
         for name, (at, column) in values.items():
             points = self.series[name]
+            if points.thinning.every > 1:
+                keep = points.thinning.mask(column)
+                at, column = at[keep], column[keep]
             points.x.frombytes(x[at].tobytes())
             points.values.frombytes(column.tobytes())
             points.rows.frombytes((at + self._row).tobytes())
@@ -142,7 +148,7 @@ class Logbook:
         self._row += x.size
 
     def takes(self, names: Iterable[str], n_points: int) -> bool:
-        """Whether `rows` takes that many points: all names are known, and nothing is thinned for them."""
+        """Whether `rows` takes that many points: all names are known, and nothing at hand need be thinned."""
         return self._n_points + n_points <= MAX_POINTS and all(name in self.series for name in names)
 
     def columns(self, name: str, x: Any, values: Any, rows: Any = None) -> None:
@@ -166,10 +172,14 @@ class Logbook:
         points = self.series.get(name) or self._new_series(name)
         if points is None or not x.size:
             return
+        last_row = int(rows[-1])
+        if points.thinning.every > 1:
+            keep = points.thinning.mask(values)
+            x, values, rows = x[keep], values[keep], rows[keep]
         points.x.frombytes(x.tobytes())
         points.values.frombytes(values.tobytes())
         points.rows.frombytes(rows.tobytes())
-        self._row = max(self._row, int(rows[-1]) + 1)
+        self._row = max(self._row, last_row + 1)
         self._n_points += int(x.size)
         while self._n_points > MAX_POINTS:
             self._thin()
@@ -237,10 +247,4 @@ class Logbook:
         return self.series.setdefault(name, Points())
 
     def _thin(self) -> None:
-        longest = max(self.series.values(), key=lambda points: len(points.x))
-        before = len(longest.x)
-        longest.halve()
-        if len(longest.x) > 0.9 * before:  # nearly all NaN: the first of them say enough
-            half = before // 2
-            del longest.x[half:], longest.values[half:], longest.rows[half:]
-        self._n_points -= before - len(longest.x)
+        self._n_points -= max(self.series.values(), key=lambda points: len(points.x)).halve()

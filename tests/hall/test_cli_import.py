@@ -11,7 +11,7 @@ import pytest
 from tests.collectors.importers.samples import written
 
 TABLE = "it;ce;held out\n" + "".join(f"{i};{2 / (1 + i)};{2.2 / (1 + i)}\n" for i in range(30))
-TWO = "epoch,loss\n" + "".join(f"{i},{2 / (1 + i)}\n" for _ in range(2) for i in range(30))
+TWO = "epoch,loss\n" + "".join(f"{i},{start / (1 + i)}\n" for start in (2, 3) for i in range(30))
 
 
 def traindoctor(*arguments, cwd, stdin=""):

@@ -77,7 +77,7 @@ def _read(path: Path) -> Logbook:
 
 def _content(log: Logbook) -> tuple[object, ...]:
     series = {
-        name: (points.x.tobytes(), points.values.tobytes(), points.rows.tobytes(), points.kept_one_in)
+        name: (points.x.tobytes(), points.values.tobytes(), points.rows.tobytes(), points.thinning)
         for name, points in log.series.items()
     }
     chapters = [(c.first_row, c.facts, c.events) for c in log.chapters]
