@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from .launcher.command import INJECTED
@@ -26,12 +27,12 @@ def check_installation(out: Path | None = None) -> Iterator[Check]:
         out: folder that is to receive runs; default `runs_root()`.
     """
     root = (out or runs_root()).absolute()
-    torch = ask(TORCH)
+    torch = cache(lambda: ask(TORCH))
     checks: list[tuple[str, Callable[[], Check]]] = [
         ("python", check_python),
-        ("torch", lambda: check_torch(torch)),
+        ("torch", lambda: check_torch(torch())),
         ("torchvision", check_torchvision),
-        ("GPU", lambda: check_gpu(torch, graphics_cards())),
+        ("GPU", lambda: check_gpu(torch(), graphics_cards())),
         ("recording", check_recording),
         ("sitecustomize", check_sitecustomize),
         ("output folder", lambda: check_folder(root)),
@@ -106,14 +107,10 @@ def check_gpu(answer: Answer, cards: str) -> Check:
     if not cards:
         return Check("GPU", "ok", "none found; training runs on the CPU")
     if not facts["cuda"] and not facts["hip"]:
-        return Check(
-            "GPU",
-            "problem",
-            f"{cards}, but this torch is built for the CPU",
-            "install a torch built for CUDA",
-        )
+        found = f"{cards}, but this torch is built for the CPU"
+        return Check("GPU", "note", found, "to train on it, install a torch built for CUDA")
     advice = f"torch is built for CUDA {facts['cuda']}: update the driver, and look at CUDA_VISIBLE_DEVICES"
-    return Check("GPU", "problem", f"{cards}, but torch cannot use it", advice)
+    return Check("GPU", "note", f"{cards}, but torch cannot use it", advice)
 
 
 def graphics_cards() -> str:

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from .cli_env import env
 from .cli_options import RUN_HELP, log_options, percent, runs_option
-from .console import plain, print_runs, print_series, print_table, progress, reading_progress
+from .console import (
+    plain,
+    print_runs,
+    print_series,
+    print_table,
+    print_what_can_be_printed,
+    progress,
+    reading_progress,
+)
 from .errors import MissingDependencyError, NothingRecordedError, TraindoctorError, UsageError
 
 if TYPE_CHECKING:
@@ -316,12 +325,15 @@ def explain(code: str | None) -> None:
         click.echo(f"{detector.code}  {detector.name:22}  {summary}")
 
 
+cli.add_command(env)
+
+
 def load_run(
     reference: str | None, runs: Path, number: int | None, importer: str, columns: dict[str, str]
 ) -> Run:
     """The run a user means; says on standard error which one was chosen when none was named."""
-    from .collectors.importers.discovery import is_elsewhere
     from .collectors.importers.discovery import load_run as load_one
+    from .collectors.importers.places import is_elsewhere
     from .collectors.run_folder import find_run
 
     elsewhere = reference is not None and is_elsewhere(reference)
@@ -348,4 +360,5 @@ def contained(function: Callable[P, T]) -> Callable[P, T]:
 @contained
 def main() -> None:
     """Entry point of the `traindoctor` command."""
+    print_what_can_be_printed()
     cli(prog_name="traindoctor")

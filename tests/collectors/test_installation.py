@@ -68,8 +68,8 @@ def test_torch(answer, state, words):
     [
         (facts(), "", "ok", "on the CPU"),
         (facts(cuda="13.2", available=True, count=2), "A card, driver 1 x2", "ok", "2 device(s)"),
-        (facts(), "A card", "problem", "built for the CPU"),
-        (facts(cuda="13.2"), "A card", "problem", "cannot use it"),
+        (facts(), "A card", "note", "built for the CPU"),
+        (facts(cuda="13.2"), "A card", "note", "cannot use it"),
         (Answer({}, "broken"), "A card", "note", "not asked"),
     ],
 )
