@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import glob
-import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from traindoctor.errors import (
-    MissingDependencyError,
-    RunNotFoundError,
-    SeveralRunsError,
-    TraindoctorError,
-    UnreadableLogError,
-    UsageError,
-)
+from traindoctor.errors import SeveralRunsError, TraindoctorError, UnreadableLogError, UsageError
 from traindoctor.run import Run
 from traindoctor.runlog import MAGIC, SUFFIX
 
@@ -30,13 +18,11 @@ from ..intake.source import COMPRESSION_SUFFIXES, Source
 from .catalog import chosen, importer_of_file, importer_of_folder
 from .content import unknown_content
 from .native import read_run
+from .places import local_places
 
 MAX_RUNS = 10_000
 FALSE_START = 2
 """A launch of at most this many rows beside one ten times as long was a false start."""
-
-MAX_REMOTE = 1 << 36
-"""Bytes fetched from an address (64 GiB)."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the file, the bytes read of it, and its size."""
@@ -70,13 +56,6 @@ class Reading:
     progress: Progress | None = None
 
 
-def is_elsewhere(reference: str) -> bool:
-    """Whether a reference is standard input, an address or a glob: none of them can be the id of a run."""
-    return (
-        reference == "-" or "://" in reference or (glob.has_magic(reference) and not Path(reference).exists())
-    )
-
-
 def load_runs(
     reference: str | Path,
     *,
@@ -98,7 +77,7 @@ def load_runs(
         UsageError: no such importer, or `columns` names a column that the table lacks.
     """
     reading = Reading(_importer(importer, columns), progress)
-    with _local(str(reference)) as places:
+    with local_places(str(reference)) as places:
         found = Imported()
         for path, name in places:
             _read_place(path, name, reading, found, alone=len(places) == 1)
@@ -296,62 +275,6 @@ def _stem(path: Path) -> str:
 def _counting(name: str, size: int, reading: Reading) -> Callable[[int], None] | None:
     told = reading.progress
     return None if told is None else (lambda done: told(name, done, size))
-
-
-@contextmanager
-def _local(reference: str) -> Iterator[list[tuple[Path, str]]]:
-    """The files and folders of this machine that a reference means, with the names to show."""
-    if reference == "-":
-        with tempfile.TemporaryDirectory(prefix="traindoctor-") as scratch:
-            path = Path(scratch) / "stdin"
-            with path.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-            yield [(path, "<standard input>")]
-        return
-    if "://" in reference:
-        with tempfile.TemporaryDirectory(prefix="traindoctor-") as scratch:
-            yield [(_fetched(reference, Path(scratch)), reference)]
-        return
-    path = Path(reference)
-    if "\0" in reference:
-        raise RunNotFoundError("expected a path, found a text with a NUL character")
-    if not path.exists() and glob.has_magic(reference):
-        matches = sorted(glob.glob(reference, recursive=True))
-        if not matches:
-            raise RunNotFoundError(f"expected files, found none that match {reference}")
-        yield [(Path(match), match) for match in matches]
-        return
-    yield [(path, reference)]
-
-
-def _fetched(address: str, scratch: Path) -> Path:
-    """A copy of what lies at an address: a file, or a folder with what is below it."""
-    try:
-        import fsspec
-    except ImportError:
-        raise MissingDependencyError(
-            f"reading {address} needs fsspec (and its driver for the kind of store); "
-            "install it with: pip install 'traindoctor[remote]'"
-        ) from None
-    try:
-        system, path = fsspec.core.url_to_fs(address)
-        inside = system.find(path) if system.isdir(path) else [path]
-        if sum(int(system.size(file) or 0) for file in inside) > MAX_REMOTE:
-            raise UnreadableLogError(f"{address} holds more than 64 GiB; name the log itself")
-        for file in inside:
-            below = file[len(path) :].lstrip("/") if file != path else Path(path).name
-            target = (scratch / below).resolve()
-            if not target.is_relative_to(scratch.resolve()):
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            system.get_file(file, str(target))
-        return scratch if inside != [path] else scratch / Path(path).name
-    except TraindoctorError:
-        raise
-    except FileNotFoundError:
-        raise RunNotFoundError(f"expected a log, found nothing at {address}") from None
-    except Exception as error:  # drivers raise their own trees of errors
-        raise UnreadableLogError(f"cannot fetch {address}: {type(error).__name__}: {error}") from None
 
 
 def _nothing(reference: str, found: Imported) -> str:

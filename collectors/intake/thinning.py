@@ -1,4 +1,4 @@
-"""Which points of a series are kept when there are too many for memory: evenly spread ones, and all odd ones."""
+"""Which points of a series are kept when memory is too small for all: evenly spread ones and all odd ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Thinning:
             return np.ones_like(finite)
         order = self.seen + np.cumsum(finite) - 1
         self.seen += int(finite.sum())
-        return ~finite | (order % self.every == 0)
+        chosen: Bools = order % self.every == 0
+        return chosen | ~finite
 
     def double(self, held: Floats) -> Bools:
         """Keep half as many from now on; which of the values at hand, shape (n,), stay."""

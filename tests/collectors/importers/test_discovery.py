@@ -11,7 +11,8 @@ import pytest
 
 from tests import runs as made
 from traindoctor.collectors.importers import catalog
-from traindoctor.collectors.importers.discovery import is_elsewhere, load_run, load_runs
+from traindoctor.collectors.importers.discovery import load_run, load_runs
+from traindoctor.collectors.importers.places import is_elsewhere
 from traindoctor.collectors.importers.rewriting import write_run
 from traindoctor.errors import RunNotFoundError, SeveralRunsError, UnreadableLogError, UsageError
 

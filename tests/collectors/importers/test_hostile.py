@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import math
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.collectors.importers.samples import SAMPLES, written
+from traindoctor.collectors.importers import catalog
 from traindoctor.collectors.importers.catalog import IMPORTERS
 from traindoctor.collectors.importers.discovery import load_runs
+from traindoctor.collectors.intake import logbook
 from traindoctor.errors import TraindoctorError
 
 N_EXAMPLES = int(os.environ.get("TRAINDOCTOR_FUZZ", "25"))
@@ -175,3 +180,22 @@ def test_hostile_file_names_are_only_shown(name, tmp_path):
     assert run.id
     assert "/" not in run.id
     assert run.id.isascii()
+
+
+def test_nothing_that_could_run_code_is_called_on_a_log():
+    """No pickle, no `eval`, no YAML loader that makes objects: the rooms that read logs name none of them."""
+    rooms = [Path(inspect.getsourcefile(room)).parent for room in (catalog, logbook)]
+    files = [file for room in rooms for file in room.glob("*.py")]
+    assert len(files) > 60
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imported = {
+            alias.name.split(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in (*node.names, ast.alias(getattr(node, "module", None) or ""))
+        }
+        called = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        called |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not imported & {"pickle", "dill", "joblib", "marshal", "shelve", "torch", "subprocess"}, file
+        assert not called & {"eval", "exec", "unsafe_load", "full_load", "UnsafeLoader", "FullLoader"}, file
