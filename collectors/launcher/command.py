@@ -56,12 +56,12 @@ def exec_command(argv: Sequence[str], options: LaunchOptions | None = None) -> N
         SystemExit: the program does not exist (127) or may not be executed (126), as in a shell.
     """
     options = options or LaunchOptions()
-    command = _full_command(argv)
+    command = full_command(argv)
     handover = prepare(argv, options)
-    environ = _child_environment(handover, os.environ)
+    environ = child_environment(handover, os.environ)
     if sys.stderr.isatty():
         print(f"traindoctor: recording to {handover.run_folder}", file=sys.stderr)
-    if _is_isolated(command):
+    if is_isolated(command):
         print(
             f"traindoctor: {' '.join(command[:2])} ignores PYTHONPATH, so nothing will be recorded; "
             "use `with traindoctor.watch(model, optimizer):` in the script instead",
@@ -108,7 +108,12 @@ def prepare(argv: Sequence[str], options: LaunchOptions) -> Handover:
     return Handover(run_id, folder, options.name, options.every, options.budget, config)
 
 
-def _full_command(argv: Sequence[str]) -> list[str]:
+def full_command(argv: Sequence[str]) -> list[str]:
+    """The words of the program to start; a script is run by this very Python.
+
+    Raises:
+        UsageError: there is no command.
+    """
     if not argv:
         raise UsageError("expected a command after `--`, found none; try: traindoctor run -- train.py")
     first = argv[0]
@@ -116,7 +121,7 @@ def _full_command(argv: Sequence[str]) -> list[str]:
     return [sys.executable, *argv] if is_python_code else list(argv)
 
 
-def _is_isolated(command: Sequence[str]) -> bool:
+def is_isolated(command: Sequence[str]) -> bool:
     """Whether the command is a Python told to ignore PYTHONPATH or site (`-I`, `-E`, `-S`)."""
     if not os.path.basename(command[0]).startswith(("python", "pypy")):
         return False
@@ -133,7 +138,8 @@ def _is_isolated(command: Sequence[str]) -> bool:
     return False
 
 
-def _child_environment(handover: Handover, environ: Mapping[str, str]) -> dict[str, str]:
+def child_environment(handover: Handover, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a recorded command: `environ`, the handover, and the injected folder first."""
     kept = dict(environ)
     if "TRAINDOCTOR_HANDOVER" in environ:  # a launcher inside a recorded command: its options are not ours
         for name in ("TRAINDOCTOR_NAME", "TRAINDOCTOR_EVERY", "TRAINDOCTOR_BUDGET"):
