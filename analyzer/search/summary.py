@@ -1,0 +1,150 @@
+"""From the trials of a study to what they say."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+
+import numpy as np
+
+from traindoctor.search import Parameter, Search, Study, Trial
+
+from .divergence import divergence_threshold
+from .edges import edges_of
+from .importance import LEAST_TRIALS as LEAST_FOR_IMPORTANCE
+from .importance import importances
+from .interaction import lr_by_batch_size
+from .region import LEAST_TRIALS as LEAST_FOR_REGION
+from .region import best_region
+from .scale import batch_size, completed, costs, learning_rate
+from .space import Space, value_text
+
+_ENDED = ("complete", "pruned", "diverged", "failed")
+
+
+def summarise(study: Study) -> Search:
+    """Everything that a study says; what it cannot say is in the notes. Deterministic."""
+    trials = completed(study) if study.better else []
+    best = trials[int(np.argmin(costs(study, trials)))] if trials else None
+    notes: list[str] = []
+    if not study.better:
+        notes.append("the study has several objectives: no trial is the best, and no region is computed")
+    if best is None:
+        return Search(study, None, _nothing(study), notes=tuple(notes), warnings=_failures(study))
+    rate, batch = learning_rate(study), batch_size(study)
+    region = best_region(study, rate) if rate else None
+    shares, fit = importances(study)
+    interaction = lr_by_batch_size(study, rate, batch) if rate and batch else None
+    notes += _abstentions(study, rate, region is None, bool(shares), fit)
+    if rate and batch and interaction is None:
+        notes.append("too few trials completed at each batch size to compare their best learning rates")
+    return Search(
+        study,
+        best,
+        _sentence(study, best),
+        best_command(study, best),
+        region,
+        divergence_threshold(study, rate) if rate else None,
+        shares,
+        fit,
+        interaction,
+        edges_of(study.parameters, best, trials, region, shares) if len(trials) >= 4 else (),
+        (*_identical(trials), *_failures(study)),
+        tuple(notes),
+    )
+
+
+def best_command(study: Study, trial: Trial) -> str:
+    """The trial's command line, quoted for a shell; "" when the study does not know its command."""
+    if not study.command:
+        return ""
+    return shlex.join(Space(study.parameters, study.command).command(trial.parameters))
+
+
+def settings_text(trial: Trial) -> str:
+    """The trial's parameters in one line.
+
+    >>> settings_text(Trial(3, "complete", {"lr": 0.0031622, "opt": "sgd"}))
+    'lr 0.0031622, opt sgd'
+    """
+    return ", ".join(f"{name} {value_text(value)}" for name, value in trial.parameters.items())
+
+
+def counts_text(study: Study) -> str:
+    """How the trials ended, in one line.
+
+    >>> counts_text(Study("s", "lower", trials=(Trial(0, "complete"), Trial(1, "pruned"))))
+    '2 trials: 1 completed, 1 pruned'
+    """
+    words = {"complete": "completed", "lost": "lost with its worker and queued again"}
+    states = [trial.state for trial in study.trials]
+    parts = [
+        f"{states.count(s)} {words.get(s, s)}"
+        for s in (*_ENDED, "running", "waiting", "lost")
+        if s in states
+    ]
+    n = len(states)
+    return f"{n} {'trial' if n == 1 else 'trials'}: {', '.join(parts)}" if parts else "no trials"
+
+
+def _sentence(study: Study, best: Trial) -> str:
+    objective = study.objective or "objective"
+    return (
+        f"Best {objective} {best.value:.4g} with {settings_text(best) or 'no parameters'} "
+        f"(trial {best.number}; {counts_text(study)})."
+    )
+
+
+def _nothing(study: Study) -> str:
+    gone = study.of_state("diverged")
+    if gone and len(gone) == len(study.of_state(*_ENDED)):
+        return f"Every trial diverged ({counts_text(study)}): search smaller learning rates."
+    return f"No trial completed with a finite objective ({counts_text(study)})."
+
+
+def _identical(trials: Sequence[Trial]) -> tuple[str, ...]:
+    settings = {str(sorted(t.parameters.items())) for t in trials}
+    if len(trials) < 3 or len(settings) < 3 or len({t.value for t in trials}) > 1:
+        return ()
+    return (
+        f"All {len(trials)} completed trials have the same objective to the last digit ({trials[0].value:.6g}) "
+        "although their parameters differ: the script seems to ignore the arguments that were searched.",
+    )
+
+
+def _failures(study: Study) -> tuple[str, ...]:
+    failed = study.of_state("failed")
+    if not failed:
+        return ()
+    reasons = [trial.why for trial in failed if trial.why]
+    common = max(set(reasons), key=reasons.count) if reasons else ""
+    n = f"{len(failed)} of {len(study.of_state(*_ENDED))} trials failed"
+    return (f"{n}; most often: {common}" if common else f"{n}.",)
+
+
+def _abstentions(
+    study: Study, rate: Parameter | None, is_without_region: bool, has_shares: bool, fit: float
+) -> list[str]:
+    n = len(completed(study))
+    notes: list[str] = []
+    if rate is None:
+        notes.append("no learning rate was searched, so no region and no divergence threshold are given")
+    elif is_without_region:
+        notes.append(
+            f"no region of the best {rate.name}: it needs {LEAST_FOR_REGION} completed trials with different "
+            f"results, found {n} completed"
+        )
+    if has_shares or len(study.parameters) < 2:
+        return notes
+    if math.isfinite(fit):
+        notes.append(
+            "importance cannot be told: a forest fitted to the trials predicts those it has not seen with "
+            f"R² {fit:.2f}"
+        )
+    else:
+        n += len(study.of_state("diverged"))
+        notes.append(
+            f"no importance: it needs {LEAST_FOR_IMPORTANCE} trials that completed or diverged, found {n}"
+        )
+    return notes
