@@ -80,7 +80,7 @@ def test_r1_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path):
 TRAININGS = """
 import json, os, random, signal, sys, time, struct
 from pathlib import Path
-import torch, torch.nn.functional as F
+import torch, torch._dynamo, torch.nn.functional as F  # dynamo: once here, not in each child's first step
 from traindoctor import watch
 torch.set_num_threads(1)
 folder, count, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -154,8 +154,10 @@ ENDINGS = {
 }
 ENDS = """
 import json, os, signal, sys, time
-import torch
+import torch, torch._dynamo  # dynamo: once here, not in the first step of each child
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and background jobs ignore these two
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 p = torch.nn.Parameter(torch.ones(2))
 optimizer = torch.optim.SGD([p], 0.1)
 def train(n):

@@ -269,7 +269,7 @@ ONE_RANK = """
 import os, sys
 from contextlib import nullcontext
 from pathlib import Path
-import torch, torch.distributed as dist, torch.multiprocessing as mp, torch.nn.functional as F
+import torch, torch._dynamo, torch.distributed as dist, torch.multiprocessing as mp, torch.nn.functional as F
 torch.set_num_threads(1)
 def work(rank, folder):
     from traindoctor import watch
@@ -286,7 +286,7 @@ def work(rank, folder):
             optimizer.step()
     dist.destroy_process_group()
 if __name__ == "__main__":
-    mp.spawn(work, (sys.argv[1],), 2)
+    mp.start_processes(work, (sys.argv[1],), 2, start_method="fork")
     print("both ended")
 """
 
