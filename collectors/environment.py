@@ -52,7 +52,8 @@ def describe_environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "versions": versions,
-        "platform": platform.platform(),
+        # not platform.platform(), which starts a program to name the processor
+        "platform": f"{platform.system()}-{platform.release()}-{platform.machine()}",
         "cpus": os.cpu_count() or 0,
         "devices": _device_names(),
         "variables": {name: redact(os.environ[name]) for name in _NAMED_VARIABLES if name in os.environ},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -169,3 +170,15 @@ def test_a_strangers_git_configuration_starts_nothing(repository, tmp_path):
     git(repository, "config", "core.fsmonitor", f"touch {tmp_path}/started; false")
     describe_git(repository, ask_git=True)
     assert not (tmp_path / "started").exists()
+
+
+def test_no_process_is_started(monkeypatch):
+    """It runs inside a training, where a fork warns (tokenizers) or is not allowed (some clusters)."""
+
+    def refuse(*arguments, **options):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(platform, "_uname_cache", None)
+    monkeypatch.setattr(platform, "_platform_cache", {})
+    assert platform.machine() in describe_environment()["platform"]
