@@ -90,6 +90,11 @@ class RunningTrial:
     ) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Process id of the command, which is also the id of its process group."""
+        return self._process.pid
+
     def poll(self) -> Trial | None:
         """How it ended; None while it runs."""
         if self._ended is None and self._process.poll() is not None:
