@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..intake.source import Source
+from ..intake.text_reader import LEAST_ROWS
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "a zip archive, which a PyTorch checkpoint is too; it holds weights, not curves"),
@@ -33,7 +34,7 @@ def unknown_content(source: Source) -> str:
         )
     first = next((line.strip() for line in source.head_text().split("\n") if line.strip()), "")
     return (
-        f"expected a training log, found text in {source.name} in which no row names a loss or a metric "
-        f"beside a number (it begins with {first[:60]!r}); `traindoctor import --formats` lists what can be "
+        f"expected a training log, found text in {source.name} in which fewer than {LEAST_ROWS} rows "
+        f"name a loss or a metric beside a number (it begins with {first[:60]!r}); `traindoctor import --formats` lists what can be "
         "read, and a table can be read with --map loss=COLUMN,step=COLUMN"
     )
