@@ -34,7 +34,7 @@ def unknown_content(source: Source) -> str:
         )
     first = next((line.strip() for line in source.head_text().split("\n") if line.strip()), "")
     return (
-        f"expected a training log, found text in {source.name} in which fewer than {LEAST_ROWS} rows "
-        f"name a loss or a metric beside a number (it begins with {first[:60]!r}); `traindoctor import --formats` lists what can be "
-        "read, and a table can be read with --map loss=COLUMN,step=COLUMN"
+        f"expected a training log, found text in {source.name} in which fewer than {LEAST_ROWS} rows name a "
+        f"loss or a metric beside a number (it begins with {first[:60]!r}); `traindoctor import --formats` "
+        "lists what can be read, and a table can be read with --map loss=COLUMN,step=COLUMN"
     )
