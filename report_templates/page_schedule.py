@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from traindoctor.finding import Diagnosis, Prescription, Schedule, jsonable
+from traindoctor.finding import Diagnosis, Prescription, Schedule
+from traindoctor.json_values import jsonable
 
 from . import number_format as fmt
 from .page_curves import schedule_figure

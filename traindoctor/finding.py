@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from .run import Run, Series
+from .json_values import jsonable
+from .prescription import Action as Action
+from .prescription import Basis as Basis
+from .prescription import Prescription as Prescription
+from .prescription import Schedule as Schedule
+from .run import Run
 
 FORMAT = 1
 """Version of the JSON form, see docs/diagnosis-json.md."""
@@ -87,63 +91,6 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """The schedule recognised in an LR trace.
-
-    Attributes:
-        family: `constant`, `step`, `multistep`, `exponential`, `linear`, `polynomial`, `cosine`,
-            `cosine-warm-restarts`, `cyclic`, `one-cycle`, `reduce-on-plateau`, `inverse-sqrt`, `wsd`,
-            `custom`, `unknown`.
-        parameters: by torch's argument names (`step_size`, `gamma`, `T_max`, `eta_min`, …),
-            `warmup_steps`, `unit`.
-        code: torch code that builds it.
-        error: largest deviation of the fit, relative to the LR.
-        group: param group it was read from.
-    """
-
-    family: str
-    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    code: str = ""
-    error: float = float("nan")
-    group: str = ""
-
-
-Action = Literal["keep", "change-lr", "change-schedule", "change-both", "cooldown", "cannot-tell"]
-Basis = Literal["log", "sweep", "verified"]
-
-
-@dataclass(frozen=True)
-class Prescription:
-    """The learning rate and schedule to use next.
-
-    Attributes:
-        action: what to change.
-        basis: what it rests on; `log` is a hint, never more than likely.
-        confidence: probability in 0..1 that following it gives a lower final loss.
-        peak_lr: largest LR of the first param group, NaN when the action names none.
-        schedule: family and parameters of the prescribed schedule.
-        code: paste-ready torch code, shown only after its replay matched `lr`.
-        why: reasons and limits in sentences.
-        lr: the planned LR of the first group per step, None when nothing is prescribed.
-        evidence: name -> number behind it.
-        units: name -> unit.
-        replay_error: largest |replayed - planned| LR, NaN when the code was not replayed.
-    """
-
-    action: Action
-    basis: Basis = "log"
-    confidence: float = 0.0
-    peak_lr: float = float("nan")
-    schedule: Schedule | None = None
-    code: str = ""
-    why: str = ""
-    lr: Series | None = None
-    evidence: Mapping[str, float] = field(default_factory=dict[str, float])
-    units: Mapping[str, str] = field(default_factory=dict[str, str])
-    replay_error: float = float("nan")
-
-
-@dataclass(frozen=True)
 class Verdict:
     """The one sentence at the top."""
 
@@ -164,6 +111,7 @@ class Diagnosis:
         schedule: the schedule in use.
         prescription: the schedule to use next.
         metrics: metric groups as JSON values, see docs/diagnosis-json.md.
+        search: the hyper-parameter search whose best trial this run is, None for a run by itself.
     """
 
     run: Run
@@ -174,6 +122,7 @@ class Diagnosis:
     schedule: Schedule = field(default_factory=lambda: Schedule("unknown"))
     prescription: Prescription = field(default_factory=lambda: Prescription("cannot-tell"))
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    search: Search | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of docs/diagnosis-json.md; non-finite numbers become "nan", "inf", "-inf"."""
@@ -198,6 +147,8 @@ class Diagnosis:
             "prescription": _prescription_json(self.prescription),
             "metrics": dict(self.metrics),
         }
+        if self.search is not None:
+            document["search"] = self.search.to_json()
         plain = jsonable(document)
         assert isinstance(plain, dict)
         return plain
@@ -243,18 +194,3 @@ def _prescription_json(prescription: Prescription) -> dict[str, Any]:
         "units": dict(prescription.units),
         "replay_error": prescription.replay_error,
     }
-
-
-def jsonable(value: Any) -> Any:
-    """Plain JSON values: numpy scalars and arrays unwrapped, non-finite numbers as "nan", "inf" or "-inf"."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)

@@ -14,13 +14,17 @@ from traindoctor.run import Floats, Run, Series
 from .evidence import ENDED_EARLY, LrFacts
 from .recognition import epoch_ends
 from .shapes import lr_values, scaled
-from .torch_code import cooldown_code, linear_to_zero_code, new_rate_lines, removal, schedule_code
+from .templates import TEMPLATES, Place, warmup_steps
+from .torch_code import cooldown_code, new_rate_lines, removal, schedule_code
 
 Replay = Callable[[str, str, Sequence[float], int], Floats]
 """(code, optimizer name, LR per group, steps) -> LRs of shape (steps, groups)."""
 
 TOLERANCE = 1e-12
 """Largest accepted |replayed - planned| LR, relative to the peak."""
+
+MOST_RECURSIVE_STEPS = 50_000
+"""Longest horizon of the straight line by `LinearLR`, off by 6e-14 of the peak after 20,000 steps."""
 
 RELATIVE_FAMILIES = (
     "step",
@@ -52,25 +56,24 @@ class Plan:
     peaks: tuple[float, ...]
 
 
-def linear_to_zero(run: Run, facts: LrFacts, present: Schedule, factor: float) -> Plan:
-    """5 % warm-up (10 to 2000 steps), then a straight line to zero over the run's horizon."""
+def over_the_run(run: Run, facts: LrFacts, present: Schedule, factor: float, shape: str = "linear") -> Plan:
+    """5 % warm-up (10 to 2000 steps), then a fall to zero over the run's horizon.
+
+    Args:
+        run: the recorded run.
+        facts: its learning rate.
+        present: the schedule in use.
+        factor: what every peak is multiplied by.
+        shape: key of `TEMPLATES`.
+    """
     horizon = facts.horizon
-    warmup = min(max(10, min(2000, round(0.05 * horizon))), horizon // 4)
     peaks = _scaled_peaks(facts.group_peaks, factor)
-    code = linear_to_zero_code(peaks, horizon, warmup, present.family, _origin(run, facts))
-    decay = horizon - warmup
-    parameters = {
-        "lr": peaks[0],
-        "start_factor": 1.0,
-        "end_factor": 1.0 / decay,
-        "total_iters": decay - 1,
-        "unit": "step",
-        "warmup_steps": warmup,
-        "warmup_start_factor": 1.0 / warmup,
-        "warmup_total_iters": warmup - 1,
-    }
-    lr = lr_values("linear", parameters, np.arange(horizon))
-    schedule = Schedule("linear", parameters, code, 0.0, present.group)
+    place = Place(peaks, horizon, warmup_steps(horizon), present.family, _origin(run, facts))
+    # LinearLR multiplies its rate step by step: over this many steps the rounding would show
+    exact = "linear-lambda" if shape == "linear" and horizon > MOST_RECURSIVE_STEPS else shape
+    made = TEMPLATES[exact](place)
+    lr = lr_values(made.family, made.parameters, np.arange(horizon))
+    schedule = Schedule(made.family, made.parameters, made.code, 0.0, present.group)
     return Plan(schedule, lr, Series(np.arange(horizon), lr), peaks)
 
 

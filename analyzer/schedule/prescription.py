@@ -18,7 +18,7 @@ from .evidence import (
     rises_at_end,
     target_update_ratio,
 )
-from .plan import TOLERANCE, Plan, Replay, cooldown, linear_to_zero, replay_error, same_schedule
+from .plan import TOLERANCE, Plan, Replay, cooldown, over_the_run, replay_error, same_schedule
 from .signs import Signs, signs
 
 MIN_STEPS = 100
@@ -153,7 +153,7 @@ def _weighed(
     if is_sane:
         return _kept(schedule, facts, evidence, wording.kept(evidence, off >= TRY))
     action: Action = "cooldown" if schedule.family == "constant" else "change-schedule"
-    plan = cooldown(facts, schedule) if action == "cooldown" else linear_to_zero(run, facts, schedule, 1.0)
+    plan = cooldown(facts, schedule) if action == "cooldown" else over_the_run(run, facts, schedule, 1.0)
     why = wording.reshaped(action, facts, evidence, off >= TRY)
     return _planned(run, facts, plan, action, CONFIDENCE[action], why, evidence, replay)
 
@@ -183,7 +183,7 @@ def _changed(
     factor = evidence["lr_factor"]
     is_sane = facts.is_sane and not seen.bad_schedule and facts.horizon == facts.recorded
     same = same_schedule(run, facts, schedule, factor) if is_sane else None
-    plan = same or linear_to_zero(run, facts, schedule, factor)
+    plan = same or over_the_run(run, facts, schedule, factor)
     action: Action = "change-lr" if same else "change-both"
     confidence = min(CONFIDENCE[strength], 0.67 if seen.overfits else 1.0)
     why = wording.changed(strength, facts, evidence, seen.overfits, same is not None)

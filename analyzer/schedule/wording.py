@@ -164,3 +164,9 @@ def changed(
         else ""
     )
     return f"{first} {shape}{low} All param groups are scaled by the same factor. {CHECK}"
+
+
+NO_STEPS = (
+    "The run has no optimizer step: the script trains nothing, or its optimizer is none of torch.optim. "
+    "There is no learning rate to prescribe."
+)
