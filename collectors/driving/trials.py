@@ -19,6 +19,7 @@ from traindoctor.errors import UsageError
 from ..launcher.command import LaunchOptions, child_environment, full_command, is_isolated, prepare
 from .orders import FILE_NAME, VARIABLE, Orders
 from .reports import DriverReport, read_reports
+from .seeding import VARIABLE as SEED_VARIABLE
 
 OUTPUT_NAME = "output.txt"
 """Standard output and error of a trial, in the run's folder."""
@@ -209,6 +210,7 @@ def start_trial(
     child["TRAINDOCTOR_PARENT"] = str(os.getpid())
     if seed is not None:
         child["PYTHONHASHSEED"] = str(seed)
+        child[SEED_VARIABLE] = str(seed)
     output: IO[bytes] | None = None if inherit_output else (handover.run_folder / OUTPUT_NAME).open("wb")
     sys.stdout.flush()
     try:

@@ -76,7 +76,11 @@ MOST_HELD = 3
 
 
 class EvaluationRecorder(Part):
-    """Joins losses evaluated without gradients into passes, one point per pass."""
+    """Joins losses evaluated without gradients into passes, one point per pass.
+
+    Attributes:
+        last_step: optimizer steps done when the last complete pass was made; -1 before the first.
+    """
 
     name = "validation loss"
 
@@ -89,6 +93,7 @@ class EvaluationRecorder(Part):
         self._held: list[Evaluation] = []
         self._points: list[_Point] = []
         self._sets: list[LoaderFacts | None] = []
+        self.last_step = -1
 
     @property
     def holds_any(self) -> bool:
@@ -207,6 +212,7 @@ class EvaluationRecorder(Part):
         if number == len(self._sets):
             self._sets.append(loader)
         suffix = "" if number == 0 else f"{number + 1}"
+        self.last_step = evaluation.step
         step = max(evaluation.step - 1, 0)
         name = self._chosen(evaluation)
         if name:

@@ -53,25 +53,49 @@ def _start_recorder() -> None:
         exit_state.install()
     except Exception as error:
         _say(f"the recorder could not start ({error!r})")
+    if "TRAINDOCTOR_ORDERS" in os.environ:
+        _start_driver()
+
+
+def _start_driver() -> None:
+    try:
+        from traindoctor.collectors.driving.installing import install_from_environment
+
+        install_from_environment()
+    except Exception as error:  # whoever started the run finds no report of a driver, and says so
+        sys.stderr.write(f"traindoctor: not driven: {error!r}\n")
+
+
+def _seed(name: str) -> None:
+    """Seed what has just been imported, where the run was given a seed."""
+    if "TRAINDOCTOR_SEED" not in os.environ:
+        return
+    try:
+        from traindoctor.collectors.driving.seeding import seed_module
+
+        seed_module(name)
+    except Exception as error:
+        _say(f"the seed of {name} could not be set ({error!r})")
 
 
 class _TorchFinder:
-    """Answers for `torch` alone: with the spec of the other finders, marked to see the end of its loading."""
+    """Answers for `torch` (and `numpy`, in a run with a seed): with the spec of the other finders, marked to
+    see the end of its loading."""
 
     @staticmethod
     def find_spec(name: str, path: "Any" = None, target: "Any" = None) -> "Any":
-        if name != "torch":
+        if name != "torch" and (name != "numpy" or "TRAINDOCTOR_SEED" not in os.environ):
             return None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find and finder is not _TorchFinder else None
             if spec is not None:
-                _watch_loading(spec)
+                _watch_loading(spec, name)
                 return spec
         return None
 
 
-def _watch_loading(spec: "Any") -> None:
+def _watch_loading(spec: "Any", module: str) -> None:
     plain = type(spec)
 
     # importlib sets `_initializing` to False as the last act of an import. Seeing it there, instead of
@@ -81,7 +105,8 @@ def _watch_loading(spec: "Any") -> None:
         if name != "_initializing" or value:
             return
         object.__setattr__(self, "__class__", plain)
-        if "torch" in sys.modules and _TorchFinder in sys.meta_path:
+        _seed(module)
+        if module == "torch" and "torch" in sys.modules and _TorchFinder in sys.meta_path:
             sys.meta_path.remove(_TorchFinder)
             _start_recorder()
 
@@ -93,4 +118,8 @@ try:
     _run_next_sitecustomize()
 finally:
     if "TRAINDOCTOR_RUN_ID" in os.environ and os.environ.get("TRAINDOCTOR_DISABLE", "0") in ("", "0"):
+        if "TRAINDOCTOR_SEED" in os.environ:
+            import random  # noqa: F401 - so that it can be seeded before the script draws from it
+
+            _seed("random")
         sys.meta_path.insert(0, _TorchFinder)
