@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from traindoctor.run import ParameterInfo, Run
+from traindoctor.run import Event, ParameterInfo, Run
 
 from . import number_format as fmt
 from .page_model import Block, Bullets, Cell, Column, Fact, Facts, Section, Table
@@ -15,6 +16,11 @@ from .page_schedule import value_text
 _MODEL_ROWS = 60
 _SETTING_ROWS = 60
 _MAX_NOTES = 30
+_CAUSES = {
+    "overflow": "an overflow of the scaled gradients",
+    "loss": "a loss that was not finite",
+    "unknown": "an unknown cause",
+}
 _GAPS = ("gap", "thinned", "recorder-off", "exception", "amp-skip")
 
 
@@ -52,15 +58,26 @@ def recording_notes(run: Run) -> tuple[str, ...]:
     notes = [fmt.prose(sentence, 400) for sentence in run.info.diagnostics]
     for kind in _GAPS:
         events = run.events_of(kind)
-        if not events:
-            continue
-        where = fmt.span(run.info.x_unit, events[0].step, events[-1].step)
-        detail = value_text(events[-1].data, 200) if events[-1].data else ""
-        notes.append(
-            f"{kind}: {fmt.plural(len(events), 'event')}, {where}" + (f"; last: {detail}" if detail else "")
-        )
+        if events:
+            where = fmt.span(run.info.x_unit, events[0].step, events[-1].step)
+            notes.append(_gap(kind, events, where))
     left_out = len(notes) - _MAX_NOTES
     return (*notes[:_MAX_NOTES], *((f"{fmt.count(left_out)} more notes",) if left_out > 0 else ()))
+
+
+def _gap(kind: str, events: Sequence[Event], where: str) -> str:
+    """One kind of event as a sentence; strangers' logs may hold other data than ours."""
+    data = events[-1].data
+    every, what = data.get("every"), data.get("what")
+    if kind == "thinned" and isinstance(every, int) and isinstance(what, str):
+        since = "" if len(events) == 1 else f" (changed {len(events)} times)"
+        return f"thinned: {fmt.name(what, 60)}, at the end measured at one step in {every}; {where}{since}"
+    if kind == "amp-skip" and isinstance(data.get("cause"), str):
+        causes = Counter(str(event.data.get("cause")) for event in events)
+        told = ", ".join(f"{n} by {_CAUSES.get(cause, 'an unknown cause')}" for cause, n in causes.items())
+        return f"amp-skip: {fmt.plural(len(events), 'step')} skipped by GradScaler, {where}: {told}"
+    detail = f"; last: {value_text(data, 200)}" if data else ""
+    return f"{kind}: {fmt.plural(len(events), 'event')}, {where}{detail}"
 
 
 def _facts(run: Run) -> Facts:

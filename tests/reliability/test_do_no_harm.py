@@ -116,17 +116,22 @@ def test_an_interrupt_inside_a_hook_reaches_the_user(name, tmp_path, monkeypatch
         trained(TRAININGS[ALONE])
 
 
-def test_hooks_that_take_long_are_thinned_and_the_log_says_so(tmp_path, monkeypatch):
-    """R9: 50 ms in each measurement of a step of one millisecond."""
-    measure, asleep = ParameterStatistics.measure, []
+def slow_measure(measure, asleep):
+    """A measurement that takes 50 ms longer; `asleep` gets an entry for each."""
 
     def slow(self, *args, **kwargs):
         asleep.append(time.sleep(0.05))
         return measure(self, *args, **kwargs)
 
+    return slow
+
+
+def test_hooks_that_take_long_are_thinned_and_the_log_says_so(tmp_path, monkeypatch):
+    """R9: 50 ms in each measurement of a step of one millisecond."""
+    asleep = []
     net = mlp()
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    monkeypatch.setattr(ParameterStatistics, "measure", slow)
+    monkeypatch.setattr(ParameterStatistics, "measure", slow_measure(ParameterStatistics.measure, asleep))
     with recording(tmp_path):
         for x, y in batches(ALWAYS + 60):
             optimizer.zero_grad()
