@@ -31,12 +31,15 @@ GRAD_NORM_PART = "grad_norm/part"
 GRAD_NORM_WHOLE = "grad_norm/whole"
 GRAD_NORM_PRECLIP_PART = "grad_norm/preclip_part"
 STEP_TIME = "time/step"
+TIME_BEFORE_BACKWARD = "time/before_backward"
 EPOCH = "epoch"
 BATCH_SIZE = "batch_size"
 AMP_SCALE = "amp/scale"
 AMP_SKIPPED = "amp/skipped"
 MICRO_BATCHES = "micro_batches"
 STALE_GRADIENTS = "stale_gradients"
+WEIGHT_CHECKSUM = "weight_checksum"
+"""Per parameter, and in logs of several ranks only: tells whether all of them hold the same weights."""
 
 
 def lr(group: str) -> str:
@@ -99,6 +102,12 @@ SERIES: tuple[Quantity, ...] = (
         "s",
         "wall-clock time since the end of the previous optimizer step",
         "optimizer step, post hook",
+    ),
+    Quantity(
+        TIME_BEFORE_BACKWARD,
+        "s",
+        "time from the end of the previous step to the first backward call; with several ranks only",
+        "backward()",
     ),
     Quantity(EPOCH, "epochs", "0-based pass over the training loader in force", "DataLoader.__iter__"),
     Quantity(BATCH_SIZE, "samples", "samples in the step, over all its micro-batches", "DataLoader batches"),

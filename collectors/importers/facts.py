@@ -56,7 +56,7 @@ def run_facts(meta: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             kept[key] = read(value)
         except WrongTypeError as error:
             notes.append(f"the fact `{key}` was left out: {error}")
-    unknown = sorted(set(meta) - set(_READERS) - {"id", "name", "diagnostics", "parts"})
+    unknown = sorted(set(meta) - set(_READERS) - {"id", "name", "diagnostics", "parts", "first_steps"})
     if unknown:
         names = ", ".join(name[:100] for name in unknown[:10])
         notes.append(f"{len(unknown)} facts are unknown to this version and were left out: {names}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from traindoctor.names import GRAD_NORM
-from traindoctor.run import Series
+from traindoctor.names import GRAD_NORM, GRAD_NORM_PART, WEIGHT_CHECKSUM
+from traindoctor.run import Event, Series
 
-from .parts import OF_PARTS, merged_norms, merged_parameters
+from .parts import OF_PARTS, are_incomplete, merged_norms, merged_parameters
 from .process_log import ProcessLog
+from .ranks import OF_RANKS, comparison
 
 
 def attempts_of(logs: Sequence[ProcessLog]) -> tuple[list[list[ProcessLog]], list[str]]:
@@ -34,19 +35,24 @@ def attempts_of(logs: Sequence[ProcessLog]) -> tuple[list[list[ProcessLog]], lis
 
 
 def merge_ranks(ranks: Sequence[ProcessLog]) -> ProcessLog:
-    """Rank 0's log (or the lowest rank's) with losses and accuracies averaged over all ranks."""
-    first = ranks[0]
-    norms, _ = merged_norms(ranks, world_size(ranks))
-    series = {name: s for name, s in first.series.items() if not name.endswith(OF_PARTS)}
-    if len(series) < len(first.series):
-        series.pop(GRAD_NORM, None)
-        series |= norms
-    if len(ranks) == 1:
-        return dataclasses.replace(first, series=series)
+    """Rank 0's log (or the lowest rank's) with losses and accuracies averaged over all ranks.
+
+    Norms of parameters that the ranks hold in parts are put together; they are left out where a rank's log is
+    missing, as the parts at hand do not tell the whole.
+    """
+    first, of_all = ranks[0], world_size(ranks)
+    series = {n: s for n, s in first.series.items() if not n.endswith((*OF_PARTS, *OF_RANKS))}
+    for name in first.series:
+        if name.endswith(GRAD_NORM_PART):
+            series.pop(name.removesuffix(GRAD_NORM_PART) + GRAD_NORM, None)
+    series |= merged_norms(ranks, of_all)
     for name, mine in first.series.items():
         if "loss/" in name or "accuracy/" in name:
             series[name] = mean_over_ranks([mine, *(r.series[name] for r in ranks[1:] if name in r.series)])
-    return dataclasses.replace(first, series=series, parameters=merged_parameters(ranks))
+    parameters = merged_parameters(ranks, of_all)
+    parameters.pop(WEIGHT_CHECKSUM, None)
+    events = [*first.events, *comparison(ranks)[1]]
+    return dataclasses.replace(first, series=series, parameters=parameters, events=events)
 
 
 def world_size(ranks: Sequence[ProcessLog]) -> int:
@@ -71,48 +77,16 @@ def mean_over_ranks(parts: list[Series]) -> Series:
 
 def rank_notes(ranks: Sequence[ProcessLog]) -> Iterable[str]:
     """How the ranks of one attempt were merged, in a sentence; none for an ordinary single process."""
-    if len(ranks) == 1 and ranks[0].rank == 0:
+    of_all = world_size(ranks)
+    if are_incomplete(ranks, of_all):
+        yield (
+            f"norms of gradients and weights are left out: each rank holds a part of them, and {len(ranks)} "
+            f"of {of_all} ranks' logs are there; read the run where all of them are"
+        )
+    if len(ranks) == 1 and ranks[0].rank == 0 and of_all == 1:
         return
-    yield from merged_norms(ranks, world_size(ranks))[1]
+    yield from comparison(ranks)[0]
     yield (
-        f"{len(ranks)} of {world_size(ranks)} ranks are merged: losses and accuracies are their mean, "
+        f"{len(ranks)} of {of_all} ranks are merged: losses and accuracies are their mean, "
         f"everything else is rank {ranks[0].rank}'s (batch sizes are per rank)"
     )
-
-
-def merge_attempts(
-    attempts: Sequence[ProcessLog],
-) -> tuple[dict[str, Series], dict[str, dict[str, Series]], list[str]]:
-    """Series and per-parameter series of all attempts, oldest first, and a sentence for each restart."""
-    series: dict[str, Series] = {}
-    parameters: dict[str, dict[str, Series]] = {}
-    notes: list[str] = []
-    for log in attempts:
-        begin = log.first_step
-        if begin is None:
-            continue
-        if series:
-            notes.append(f"attempt {log.attempt} (a restart) replaces what was recorded from step {begin} on")
-        series = _continued(series, log.series, begin)
-        parameters = {
-            quantity: _continued(parameters.get(quantity, {}), log.parameters.get(quantity, {}), begin)
-            for quantity in {**parameters, **log.parameters}
-        }
-    return series, parameters, notes
-
-
-def _continued(old: Mapping[str, Series], new: Mapping[str, Series], begin: int) -> dict[str, Series]:
-    """`old` before step `begin`, then `new`."""
-    out: dict[str, Series] = {}
-    for name in {**old, **new}:
-        parts = [
-            part
-            for part in ((old[name].between(-1, begin - 1) if name in old else None), new.get(name))
-            if part
-        ]
-        if parts:
-            out[name] = Series(
-                np.concatenate([part.steps for part in parts]),
-                np.concatenate([part.values for part in parts]),
-            )
-    return out

@@ -18,8 +18,9 @@ from traindoctor.run import Run, RunInfo, RunStatus
 from traindoctor.runlog import SUFFIX
 
 from ..environment import boot_id, host_name, process_start
+from .attempts import merge_attempts
 from .facts import run_facts
-from .merging import attempts_of, merge_attempts, merge_ranks, rank_notes
+from .merging import attempts_of, merge_ranks, rank_notes
 from .process_log import ProcessLog, read_process_log
 
 FRESH_SECONDS = 600.0

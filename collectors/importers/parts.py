@@ -20,22 +20,21 @@ OF_PARTS = (names.GRAD_NORM_PART, names.GRAD_NORM_WHOLE, names.GRAD_NORM_PRECLIP
 _NORMS = ("weight_norm", "grad_norm", "update_norm")
 
 
-def merged_norms(ranks: Sequence[ProcessLog], world_size: int) -> tuple[dict[str, Series], list[str]]:
-    """The gradient norms of a run whose ranks hold parts, and a sentence where they cannot be known.
+def are_incomplete(ranks: Sequence[ProcessLog], world_size: int) -> bool:
+    """Whether the ranks hold parts and the log of one is missing."""
+    has_norms = any(name.endswith(OF_PARTS) for name in ranks[0].series)
+    return len(ranks) < world_size and (has_norms or bool(parts_of(ranks[0])))
 
-    Returns:
-        Name -> series for those that replace rank 0's; a missing one is to be left out. {} for other runs.
-    """
+
+def merged_norms(ranks: Sequence[ProcessLog], world_size: int) -> dict[str, Series]:
+    """Gradient norms of a run whose ranks hold parts, by name; {} for others, and where a rank is missing."""
     prefixes = [
         n.removesuffix(names.GRAD_NORM_PART) for n in ranks[0].series if n.endswith(names.GRAD_NORM_PART)
     ]
     out: dict[str, Series] = {}
+    if len(ranks) < world_size:
+        return {}
     for prefix in prefixes:
-        if len(ranks) < world_size:
-            return {}, [
-                f"gradient norms are left out: each rank holds a part, and {len(ranks)} of {world_size} "
-                "parts were recorded"
-            ]
         shares = [rank.series.get(prefix + names.GRAD_NORM_PART) for rank in ranks]
         whole = ranks[0].series.get(prefix + names.GRAD_NORM_WHOLE)
         norm = combined([*shares, whole] if whole is not None else shares, root_of_squares)
@@ -46,15 +45,17 @@ def merged_norms(ranks: Sequence[ProcessLog], world_size: int) -> tuple[dict[str
         )
         if clipped is not None:
             out[prefix + names.GRAD_NORM_PRECLIP] = clipped
-    return out, []
+    return out
 
 
-def merged_parameters(ranks: Sequence[ProcessLog]) -> Parameters:
+def merged_parameters(ranks: Sequence[ProcessLog], world_size: int) -> Parameters:
     """Rank 0's statistics, with those of parameters in parts put together where parts tell the whole."""
     found: Parameters = {quantity: dict(table) for quantity, table in ranks[0].parameters.items()}
-    for name, copies in _parts(ranks[0]).items():
+    for name, copies in parts_of(ranks[0]).items():
         for table in found.values():
             table.pop(name, None)
+        if len(ranks) < world_size:
+            continue
         norms = {q: combined(_shares(ranks, q, name, copies), root_of_squares) for q in _NORMS}
         largest = combined(_shares(ranks, "weight_max", name, 1), maximum)
         for quantity, series in {**norms, "weight_max": largest}.items():
@@ -70,7 +71,7 @@ def merged_parameters(ranks: Sequence[ProcessLog]) -> Parameters:
     return {quantity: table for quantity, table in found.items() if table}
 
 
-def _parts(log: ProcessLog) -> dict[str, int]:
+def parts_of(log: ProcessLog) -> dict[str, int]:
     """Parameter -> number of ranks with the same part, as recorded; {} when none is in parts."""
     said = log.meta.get("parts")
     if not isinstance(said, Mapping):

@@ -97,7 +97,7 @@ class LossRecorder(Part):
         lone = recorder.lone_track(state)
         tracks = self._tracks(state, roots) if lone is None else (lone,)
         for track in tracks:
-            self._receive(state, track, value)
+            self._receive(state, track, value, began)
             if len(track.pending) > 1 and track.accumulation is None:
                 loss = state.loss_call.sequence if state.loss_call is not None else None
                 track.share = share_of(roots[0], scale, loss)
@@ -108,9 +108,11 @@ class LossRecorder(Part):
         recorder.spent_ns += perf_counter_ns() - began
         return tracks
 
-    def _receive(self, state: ThreadState, track: Track, value: Value) -> None:
+    def _receive(self, state: ThreadState, track: Track, value: Value, began: int) -> None:
         if track.pending and not state.open_steps and was_cleared(track):
             forget_pending(track)
+        if self.recorder.is_spread and not track.pending and track.last_ns:
+            track.backward_ns = began - track.last_ns
         if not track.pending and track.steps and track.stale is None:
             track.stale = 0.0 if track.zeroed else staleness(track)
         track.ran_backward_inside = bool(state.open_steps)

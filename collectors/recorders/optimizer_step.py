@@ -203,6 +203,7 @@ class StepRecorder(Part):
         if len(losses) > 1 and track.accumulation is None:
             track.accumulation = Accumulation(track.share, len(losses))
         taken = now - track.last_ns if track.last_ns else 0
+        copies = () if track.plain else sharding.copies(grads)
         if step.versions and self._changes_gradients(track, optimizer, step, grads):
             # What is left of them is not what the step used; from the next one on they are read before it.
             grads = []
@@ -217,7 +218,7 @@ class StepRecorder(Part):
             by_parameter = dict(zip(map(id, found), norms or (), strict=False))
             self.recorder.parameters.after_step(track, optimizer, step.cost_ns, by_parameter, taken)
         row = Row(
-            track.steps,
+            track.position,
             losses,
             learning_rates(optimizer),
             norms,
@@ -231,8 +232,10 @@ class StepRecorder(Part):
             track.stale,
         )
         if norms and not track.plain:
-            row.copies = sharding.copies(grads)
+            row.copies = copies
         row.preclip_copies = track.preclip_copies
+        if track.backward_ns is not None:
+            row.before_backward, track.backward_ns = track.backward_ns * 1e-9, None
         track.steps += 1
         track.preclip = track.scale = None
         track.skipped = 0

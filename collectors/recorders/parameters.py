@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .checksums import checksum_tables
 from .device import is_capturing
 from .part import Part
-from .statistics import QUANTITIES, ParameterStatistics, Table
+from .statistics import ParameterStatistics, Table
 from .unheld import UnheldParameters
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ class ParameterRecorder(Part):
             if not statistics.names:
                 self._describe(track, optimizer, found, statistics)
             values = statistics.measure(found, [norms.get(id(p)) for p in found])
-            self._tables.append(Table(track.steps, statistics.names, values))
+            self._tables.append(Table(track.position, statistics.names, values))
+            if self.recorder.is_spread:
+                self._tables += checksum_tables(track.position, statistics.names, found)
             unheld = self._unheld.table(track)
             if unheld is not None:
                 self._tables.append(unheld)
@@ -112,7 +115,7 @@ class ParameterRecorder(Part):
         while self._tables and (wait or self._tables[0].has_arrived()):
             table = self._tables.pop(0)
             values, present = table.read()
-            self.recorder.sink.block(QUANTITIES, table.names, table.step, values, present)
+            self.recorder.sink.block(table.quantities, table.names, table.step, values, present)
 
     def finish(self) -> None:
         """Write what is still under way."""

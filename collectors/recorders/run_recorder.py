@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from traindoctor.names import LOSS_TRAIN
 
 from ..options import RecorderOptions
+from . import restart
 from .amp import AmpRecorder
 from .architecture import group_labels
 from .baseline import BaselineRecorder
@@ -61,6 +62,7 @@ class Recorder:
         spent_ns: time spent in hooks so far.
         backward_calls: calls of backward so far.
         steps: optimizer steps so far, over all optimizers.
+        is_spread: other ranks train, too.
         is_entered: `watch` was used as a context manager.
         is_launched: started by `traindoctor run`.
         at_end_of_child: called when a child of multiprocessing ends.
@@ -104,6 +106,7 @@ class Recorder:
         self.spent_ns = 0
         self.backward_calls = 0
         self.steps = 0
+        self.is_spread = False
         self.first: Track | None = None
         self._n_tracks = 0
         self._states: list[ThreadState] = []
@@ -211,6 +214,8 @@ class Recorder:
                 self.first = track
         track.labels = tuple(group_labels(optimizer))
         self.open()
+        if self.sink.process.get("attempt"):
+            restart.count_on(self, track, optimizer)
         self.infer(track.prefix + LOSS_TRAIN, TRAINING_LOSS)
         self.model.look(track, optimizer)
 
@@ -220,6 +225,7 @@ class Recorder:
             return
         try:
             self.sink.open()
+            self.is_spread = self.sink.process["world_size"] > 1
             call_at_end_of_child(self.at_end_of_child)
         except OSError as error:
             for part in self.parts:
@@ -229,7 +235,7 @@ class Recorder:
     @property
     def position(self) -> int:
         """The step that is next: optimizer steps done by the first optimizer."""
-        return self.first.steps if self.first is not None else 0
+        return self.first.position if self.first is not None else 0
 
     def flush_if_due(self, now_ns: int) -> None:
         """Write what has collected, when the last time is long enough ago."""
@@ -250,7 +256,9 @@ class Recorder:
 
     def thinned(self, track: Track, what: str, every: int, share: float) -> None:
         """The governor changed a cadence."""
-        self.sink.event(track.steps, "thinned", what=track.prefix + what, every=every, share=round(share, 6))
+        self.sink.event(
+            track.position, "thinned", what=track.prefix + what, every=every, share=round(share, 6)
+        )
 
     def note(self, sentence: str) -> None:
         """A sentence for `RunInfo.diagnostics`, once."""

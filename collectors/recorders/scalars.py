@@ -23,6 +23,7 @@ _FIELDS: Mapping[str, Callable[[Row], Any]] = {
         row.preclip / row.preclip_copies**0.5 if row.preclip_copies and row.preclip is not None else None
     ),
     names.STEP_TIME: lambda row: row.seconds,
+    names.TIME_BEFORE_BACKWARD: lambda row: row.before_backward,
     names.EPOCH: lambda row: row.epoch,
     names.BATCH_SIZE: lambda row: row.batch_size,
     names.MICRO_BATCHES: lambda row: row.micro_batches,

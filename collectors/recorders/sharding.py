@@ -15,7 +15,8 @@ from torch import Tensor
 def copies_of(tensor: Tensor) -> int:
     """How many ranks hold the same part of a tensor; 0 for one that every rank holds whole.
 
-    Only what the tensor says about itself is asked: its mesh and its placements.
+    Only what the tensor says about itself is asked: its mesh and its placements. What is still to be reduced
+    over ranks counts as a part: that is right for norms on their way to a total, see `is_summand` for others.
     """
     if getattr(tensor, "_local_tensor", None) is None:
         return 0
@@ -34,3 +35,9 @@ def copies(tensors: Iterable[Tensor]) -> tuple[int, ...]:
     """`copies_of` each tensor; () when every rank holds all of them whole."""
     found = tuple(map(copies_of, tensors))
     return found if any(found) else ()
+
+
+def is_summand(tensor: Tensor) -> bool:
+    """Whether the value is a sum over ranks that nobody has added up: no rank knows its norm."""
+    placements: Any = getattr(tensor, "placements", ())
+    return any(placement.is_partial() for placement in placements)

@@ -28,6 +28,9 @@ class Sink:
         folder: folder of the run; made when the log is.
         facts: first metadata: name, config and the like.
         flush_seconds: longest time that frames wait in memory while training goes on.
+
+    Attributes:
+        process: who this process is, as its log says; {} before `open`.
     """
 
     def __init__(self, run_id: str, folder: Path, facts: Mapping[str, Any], flush_seconds: float) -> None:
@@ -36,6 +39,7 @@ class Sink:
         self.facts = facts
         self.flush_ns = int(flush_seconds * 1e9)
         self.last_flush_ns = 0
+        self.process: Mapping[str, Any] = {}
         self._writer: LogWriter | None = None
         self._lock = threading.Lock()
         self._meta: dict[str, Any] = {}
@@ -58,7 +62,7 @@ class Sink:
         with self._lock:
             if self._writer is not None:
                 return
-            process = describe_process()
+            self.process = process = describe_process()
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self._free_path(log_name(process))
             self._writer = LogWriter(path, {"run_id": self.run_id, **process})

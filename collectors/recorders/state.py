@@ -35,6 +35,7 @@ class Row:
         late: holds the numbers that are still on an accelerator.
         copies: for each norm, how many ranks hold the same part of the gradient, see `sharding`; () = whole.
         preclip_copies: the same for `preclip`.
+        before_backward: see `traindoctor.names.TIME_BEFORE_BACKWARD`.
     """
 
     step: int
@@ -52,6 +53,7 @@ class Row:
     late: Any = None
     copies: tuple[int, ...] = ()
     preclip_copies: int = 0
+    before_backward: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +75,8 @@ class Track:
         evaluations: earlier `pending` lists of closures that ran inside the open step.
         zeroed: zero_grad was called since the last step.
         stale: see `traindoctor.names.STALE_GRADIENTS`; None before the first backward of the step.
+        first_step: how many steps earlier attempts of the run had done, see `restart`.
+        backward_ns: from the last step to the first backward since; None before it, or in a lone process.
         samples: samples seen by those backward calls.
         batch_number: `ThreadState.batch_number` of the batch that was counted last.
         reads_before_step: the optimizer changes gradients while it steps, so they are read before.
@@ -88,6 +92,8 @@ class Track:
     ran_backward_inside: bool = False
     index: int = -1
     steps: int = 0
+    first_step: int = 0
+    backward_ns: int | None = None
     pending: list[Value] = field(default_factory=list[Value])
     share: Share | None = None
     accumulation: Accumulation | None = None
@@ -109,6 +115,11 @@ class Track:
     layouts: dict[tuple[int, ...], ParameterStatistics] = field(
         default_factory=dict[tuple[int, ...], "ParameterStatistics"]
     )
+
+    @property
+    def position(self) -> int:
+        """The step that is next, over all attempts of the run."""
+        return self.first_step + self.steps
 
     @property
     def prefix(self) -> str:

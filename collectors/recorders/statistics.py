@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from .tensors import Quiet, readable
 
 QUANTITIES = tuple(quantity.name for quantity in PARAMETER_QUANTITIES)
 DEAD_SAMPLES = 5
-_ROW = {name: index for index, name in enumerate(QUANTITIES)}
 _ILL_CONDITIONED = 1e-2
 """Below this ratio of variance to squared mean, one pass in float32 loses too many digits."""
 
@@ -197,26 +196,35 @@ class Table:
         step: optimizer step.
         names: of the parameters.
         values: as `ParameterStatistics.measure` returns them.
+        quantities: the rows.
     """
 
-    def __init__(self, step: int, names: Sequence[str], values: Sequence[dict[str, Tensor | float]]) -> None:
+    def __init__(
+        self,
+        step: int,
+        names: Sequence[str],
+        values: Sequence[Mapping[str, Tensor | float]],
+        quantities: Sequence[str] = QUANTITIES,
+    ) -> None:
         self.step = step
+        self.quantities = quantities
         kept = [index for index, name in enumerate(names) if name]
         self.names = tuple(names[index] for index in kept)
         values = [values[index] for index in kept]
         self._at: dict[torch.device, list[tuple[int, int]]] = {}
         self._copies: dict[torch.device, Any] = {}
-        self._table = np.zeros((len(QUANTITIES), len(values)), dtype=np.float32)
+        self._table = np.zeros((len(quantities), len(values)), dtype=np.float32)
         self._present = np.zeros(self._table.shape, dtype=bool)
         waiting: dict[torch.device, list[Tensor]] = {}
-        for column, quantities in enumerate(values):
-            for name, value in quantities.items():
-                self._present[_ROW[name], column] = True
+        rows = {name: index for index, name in enumerate(quantities)}
+        for column, known in enumerate(values):
+            for name, value in known.items():
+                self._present[rows[name], column] = True
                 if isinstance(value, Tensor):
                     waiting.setdefault(value.device, []).append(value)
-                    self._at.setdefault(value.device, []).append((_ROW[name], column))
+                    self._at.setdefault(value.device, []).append((rows[name], column))
                 else:
-                    self._table[_ROW[name], column] = value
+                    self._table[rows[name], column] = value
         with Quiet():
             self._copies = {device: Arriving(gather(found)) for device, found in waiting.items()}
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from . import internals
+from .sharding import is_summand
 
 _PLAIN_TYPES = (Tensor, torch.nn.Parameter)
 _WIDE = (torch.float32, torch.float64)
@@ -59,10 +60,12 @@ def readable(tensor: Tensor) -> Tensor | None:
 
     A DTensor gives its local shard (its own functions would talk to other ranks), a sparse tensor its
     coalesced values (zeros elsewhere), half precision becomes float32. Complex, integer, quantized, meta,
-    fake and unknown tensors give None.
+    fake and unknown tensors give None, and so does a sum over ranks that is not added up yet.
     """
     local: Any = getattr(tensor, "_local_tensor", None)
     if isinstance(local, Tensor):
+        if is_summand(tensor):
+            return None
         tensor = local
     if type(tensor) not in _PLAIN_TYPES or tensor.device.type == "meta" or not tensor.dtype.is_floating_point:
         return None

@@ -39,7 +39,7 @@ class UnheldParameters:
         statistics.names = tuple(info.name for _, info in found)
         statistics.has_rows = tuple(info.role == "matrix" for _, info in found)
         return Table(
-            track.steps, statistics.names, statistics.measure(parameters, _gradient_norms(parameters))
+            track.position, statistics.names, statistics.measure(parameters, _gradient_norms(parameters))
         )
 
     def _of(self, parameters: list[Tensor]) -> ParameterStatistics:

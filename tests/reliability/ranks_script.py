@@ -1,7 +1,8 @@
 """Small trainings spread over the ranks of torchrun, each first without and then with a recording.
 
-`torchrun --nproc-per-node N ranks_script.py OUT MODE ...`: every rank writes OUT/rank<r>.json: per mode the losses, a
-digest of the weights and the number of collectives, without and with us. `trained(mode, 0, 1)` is one process alone.
+`torchrun --nproc-per-node N ranks_script.py OUT MODE ...`: every rank writes OUT/rank<r>.json: per mode the
+losses, a digest of the weights and the number of collectives, without and with us.
+`trained(mode, 0, 1)` is one process alone.
 """
 
 import json
@@ -44,8 +45,10 @@ def spread(mode, net, world):
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    shape = (2, world // 2) if mode == "hsdp" else (world,)
-    mesh = init_device_mesh("cpu", shape)
+    if mode == "hsdp":
+        mesh = init_device_mesh("cpu", (2, world // 2), mesh_dim_names=("copies", "parts"))
+    else:
+        mesh = init_device_mesh("cpu", (world,))
     fully_shard(net[0], mesh=mesh)
     if mode != "partly":
         fully_shard(net[2], mesh=mesh)
