@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -12,6 +12,9 @@ import click
 
 from .cli_env import env
 from .cli_options import RUN_HELP, log_options, percent, runs_option
+from .cli_tune import tune
+from .cli_prescribe import prescribe, prove
+from .cli_runs import load_run
 from .console import (
     plain,
     print_runs,
@@ -112,6 +115,7 @@ def run(
     "--select", multiple=True, metavar="CODE", help="Run only this check (code or name); repeatable."
 )
 @click.option("--ignore", multiple=True, metavar="CODE", help="Leave this check out; repeatable.")
+@click.option("--study", default="", metavar="NAME", help="Which study of an Optuna storage with several.")
 @log_options
 @runs_option
 def report(
@@ -121,22 +125,19 @@ def report(
     open_it: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    study: str,
     number: int | None,
     importer: str,
     columns: dict[str, str],
     runs: Path,
 ) -> None:
-    """Diagnose a run and write a report."""
-    from . import diagnose
-
+    """Diagnose a run and write a report; of an Optuna study, report the search and its best trial."""
     wanted = formats.split(",")
     if unknown := [name for name in wanted if name not in FORMATS]:
         raise UsageError(f"--format: expected {', '.join(FORMATS)}, found {unknown[0]!r}")
     if output and len(wanted) > 1:
         raise UsageError(f"-o names one file, found {len(wanted)} formats; leave -o out to write them all")
-    found = load_run(reference, runs, number, importer, columns)
-    with progress("diagnosing"):
-        diagnosis = diagnose(found, select=select, ignore=ignore)
+    diagnosis = diagnosis_of(reference, runs, number, importer, columns, study, (select, ignore))
     failed: list[TraindoctorError] = []
     for name in wanted:
         try:
@@ -145,8 +146,32 @@ def report(
             failed.append(error)
     if failed:
         raise failed[0]
-    if not found.n_steps:
+    if not diagnosis.run.n_steps and diagnosis.search is None:
         raise NothingRecordedError(diagnosis.verdict.sentence)
+
+
+def diagnosis_of(
+    reference: str | None,
+    runs: Path,
+    number: int | None,
+    importer: str,
+    columns: dict[str, str],
+    study: str,
+    checks: tuple[Sequence[str], Sequence[str]],
+) -> Diagnosis:
+    """The diagnosis of a run; of a study when the reference is one and no single trial was asked for."""
+    from . import diagnose, diagnose_study
+    from .collectors.importers.optuna_search import is_study
+
+    select, ignore = checks
+    if reference is not None and number is None and is_study(Path(reference)):
+        with progress("diagnosing"):
+            return diagnose_study(reference, study, select=select, ignore=ignore)
+    if study:
+        raise UsageError(f"--study: expected the storage of an Optuna study, found {reference!r}")
+    found = load_run(reference, runs, number, importer, columns)
+    with progress("diagnosing"):
+        return diagnose(found, select=select, ignore=ignore)
 
 
 def write_report(diagnosis: Diagnosis, name: str, output: str | None, open_it: bool) -> None:
@@ -157,15 +182,18 @@ def write_report(diagnosis: Diagnosis, name: str, output: str | None, open_it: b
         if output == "-":
             render(diagnosis, sys.stdout.buffer, name)
             return
-        path = Path(output) if output else default_path(diagnosis.run, name)
+        path = Path(output) if output else default_path(diagnosis, name)
         render(diagnosis, path, name)
     click.echo(path)
     if open_it:
         click.launch(str(path))
 
 
-def default_path(run: Run, name: str) -> Path:
-    """In the folder of a recorded run; in the current folder for logs of other tools."""
+def default_path(diagnosis: Diagnosis, name: str) -> Path:
+    """In the folder of a recorded run; in the current folder for logs of other tools and for studies."""
+    run = diagnosis.run
+    if diagnosis.search is not None:
+        return Path(f"report-{Path(diagnosis.search.study.path).stem}.{name}")
     if run.info.source != "traindoctor":
         return Path(f"report-{run.id}.{name}")
     folder = Path(run.info.path or ".")
@@ -325,23 +353,10 @@ def explain(code: str | None) -> None:
         click.echo(f"{detector.code}  {detector.name:22}  {summary}")
 
 
+cli.add_command(prescribe)
+cli.add_command(prove)
+cli.add_command(tune)
 cli.add_command(env)
-
-
-def load_run(
-    reference: str | None, runs: Path, number: int | None, importer: str, columns: dict[str, str]
-) -> Run:
-    """The run a user means; says on standard error which one was chosen when none was named."""
-    from .collectors.importers.discovery import load_run as load_one
-    from .collectors.importers.places import is_elsewhere
-    from .collectors.run_folder import find_run
-
-    elsewhere = reference is not None and is_elsewhere(reference)
-    place = reference if reference is not None and elsewhere else find_run(reference, runs)
-    if reference is None:
-        click.echo(f"traindoctor: using the newest run, {place}", err=True)
-    with reading_progress() as told:
-        return load_one(place, number, importer=importer, columns=columns, progress=told)
 
 
 def contained(function: Callable[P, T]) -> Callable[P, T]:

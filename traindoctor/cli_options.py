@@ -72,3 +72,31 @@ def runs_option(function: Callable[..., T]) -> Callable[..., T]:
         help="Folder that holds the runs.",
     )
     return option(function)
+
+
+class ScriptCommand(click.Command):
+    """A command whose line may end with `-- train.py …`; the words after `--` are put into `ctx.meta`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the script away before click counts the arguments."""
+        words: list[str] = []
+        if "--" in args:
+            place = args.index("--")
+            args, words = args[:place], args[place + 1 :]
+            if not words:
+                raise click.UsageError("expected a script after --, found nothing", ctx)
+        ctx.meta[SCRIPT_KEY] = tuple(words)
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The usage line, script included."""
+        return [*super().collect_usage_pieces(ctx), "[-- SCRIPT ARGS…]"]
+
+
+SCRIPT_KEY = "traindoctor.script"
+
+
+def script_words() -> tuple[str, ...]:
+    """The words after `--` of the command that runs now, () when there were none."""
+    words: tuple[str, ...] = click.get_current_context().meta[SCRIPT_KEY]
+    return words

@@ -45,6 +45,18 @@ class NothingRecordedError(TraindoctorError):
     slug = "nothing-recorded"
 
 
+class SearchFailedError(TraindoctorError):
+    """A hyper-parameter search learnt nothing: its script fails, or ignores what is searched."""
+
+    slug = "search-failed"
+
+
+class TrialFailedError(TraindoctorError):
+    """A run of the user's script that something was to be concluded from gave no result."""
+
+    slug = "trial-failed"
+
+
 class MissingDependencyError(TraindoctorError):
     """An optional package or system library that this step needs is not installed."""
 

@@ -37,6 +37,20 @@ Objective = Literal["validation loss", "validation error rate"]
 Side = Literal["old", "new"]
 Decision = Literal["adopt", "keep", "unfinished"]
 
+ACTION_WORDS: Mapping[Action, str] = {
+    "keep": "Keep the learning rate and the schedule",
+    "try": "Try another learning rate, and compare",
+    "change-lr": "Change the learning rate, keep the shape of the schedule",
+    "change-schedule": "Change the schedule, keep the peak learning rate",
+    "change-both": "Change the learning rate and the schedule",
+    "cooldown": "Continue from the last checkpoint and anneal to zero",
+    "cannot-tell": "No prescription can be made",
+}
+"""Each verdict in words."""
+
+CHANGES_NOTHING: frozenset[Action] = frozenset({"keep", "cannot-tell"})
+"""The verdicts after which there is nothing to apply."""
+
 
 @dataclass(frozen=True)
 class SweepPoint:

@@ -224,4 +224,6 @@ def _planned(
         evidence=evidence,
         units=_units(evidence),
         replay_error=error,
+        group_lrs=plan.peaks,
+        horizon_steps=len(plan.lr),
     )
