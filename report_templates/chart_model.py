@@ -136,4 +136,47 @@ class UnitSquares:
     charts: tuple[UnitCurves, ...]
 
 
-Drawing = Stack | HeatMap | Matrix | UnitSquares
+@dataclass(frozen=True, eq=False)
+class Points:
+    """One kind of points of a scatter chart.
+
+    Attributes:
+        label: shown in the legend.
+        x: shape (n,).
+        y: shape (n,); NaN for points without a value, which stand at the upper edge.
+        colour: index into the palette.
+        shape: `dot`, `ring` or `cross`: told apart without colour.
+    """
+
+    label: str
+    x: Floats
+    y: Floats
+    colour: int = 0
+    shape: Literal["dot", "ring", "cross"] = "dot"
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points over a quantity that is not time.
+
+    Attributes:
+        x_label: quantity and unit.
+        y_label: quantity and unit.
+        points: one entry per kind.
+        curves: lines through them.
+        marks: spans of x, and one point pointed at.
+        is_x_log: logarithmic x axis.
+        is_y_log: logarithmic y axis.
+    """
+
+    kind: ClassVar[str] = "scatter"
+    x_label: str
+    y_label: str
+    points: tuple[Points, ...]
+    curves: tuple[Curve, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    is_x_log: bool = False
+    is_y_log: bool = False
+
+
+Drawing = Stack | HeatMap | Matrix | UnitSquares | Scatter

@@ -32,6 +32,7 @@ from .page_model import (
 from .page_parameters import parameters_section
 from .page_run import commit_text, covered, length_text, run_section
 from .page_schedule import prescription_section, recognised_section
+from .page_search import search_headline, search_section
 
 _STATE_WORDS = {"healthy": "Healthy", "findings": "Findings", "not-assessable": "Not assessable"}
 _STATUS_WORDS = {
@@ -53,6 +54,7 @@ def build_page(diagnosis: Diagnosis, methods: Mapping[str, str] | None = None) -
     """
     cards, run = finding_cards(diagnosis), diagnosis.run
     sections = (
+        search_section(diagnosis.search),
         _findings_section(diagnosis, cards),
         prescription_section(diagnosis),
         recognised_section(diagnosis),
@@ -75,6 +77,8 @@ def _title(run: Run) -> str:
 
 
 def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
+    if diagnosis.search is not None:
+        return search_headline(diagnosis, diagnosis.search, _checks_line(diagnosis))
     run, state = diagnosis.run, diagnosis.verdict.state
     tone: Tone = "good" if state == "healthy" else "neutral"
     if cards:

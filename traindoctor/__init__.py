@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from .run import RunInfo as RunInfo
     from .run import Series as Series
     from .run import SeriesInfo as SeriesInfo
+    from .tuning import tune as tune
 
 __version__ = "0.1.0"
 
 _HOME = {
     "watch": ".collectors.watch",
+    "tune": ".tuning",
     "TraindoctorError": ".errors",
     "export_run": ".export",
     "to_frame": ".export",
@@ -41,7 +43,7 @@ _HOME = {
     ),
     **dict.fromkeys(("Predictions", "Run", "RunInfo", "Series", "SeriesInfo"), ".run"),
 }
-_OWN = ("load", "load_runs", "diagnose", "render", "explain", "detectors")
+_OWN = ("load", "load_runs", "diagnose", "diagnose_study", "render", "explain", "detectors")
 
 
 def load(
@@ -89,6 +91,26 @@ def diagnose(run: Run, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
     from .collectors.replay import replay_or_none
 
     return diagnose_run(run, select=select, ignore=ignore, replay=replay_or_none())
+
+
+def diagnose_study(
+    path: str | Path, name: str = "", *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+) -> Diagnosis:
+    """What an Optuna study says (`Diagnosis.search`), and the diagnosis of its best trial.
+
+    Args:
+        path: an SQLite database or a journal file.
+        name: which study, where the storage holds several.
+        select: see `diagnose`.
+        ignore: see `diagnose`.
+
+    Raises:
+        UnreadableLogError: the file holds no study.
+        UsageError: it holds several and `name` is none of them; see also `diagnose`.
+    """
+    from .tuning import study_diagnosis
+
+    return study_diagnosis(Path(path), name, lambda run: diagnose(run, select=select, ignore=ignore))
 
 
 def render(diagnosis: Diagnosis, path: str | Path | IO[bytes], format: str = "") -> None:

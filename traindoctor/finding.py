@@ -13,6 +13,7 @@ from .prescription import Basis as Basis
 from .prescription import Prescription as Prescription
 from .prescription import Schedule as Schedule
 from .run import Run
+from .search import Search
 
 FORMAT = 1
 """Version of the JSON form, see docs/diagnosis-json.md."""

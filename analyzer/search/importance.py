@@ -119,7 +119,7 @@ def _uniform(parameter: Parameter, rng: np.random.Generator) -> Floats:
 
 
 def _ranks(study: Study, trials: Sequence[Trial]) -> Floats:
-    """Shape (n,): rank of each trial, 0 for the best; equal costs share the mean rank, as diverged ones do."""
+    """Shape (n,): rank of each trial, 0 for the best; equal costs share the mean rank."""
     cost = costs(study, trials)
     cost[[trial.state == "diverged" for trial in trials]] = np.inf
     order = np.unique(cost, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""Trials as arrays: parameters on the scale on which they were drawn, the objective so that lower is better."""
+"""Trials as arrays: parameters on the scale they were drawn on, the objective so that lower is better."""
 
 from __future__ import annotations
 

@@ -108,7 +108,9 @@ class _Reading:
         found = _parameter(spec, place, is_hook=is_hook)
         known = self.parameters.get(found.name)
         if known is not None and known != found:
-            raise UsageError(f"{place}: expected one meaning of {found.name!r}, found a second, different one")
+            raise UsageError(
+                f"{place}: expected one meaning of {found.name!r}, found a second, different one"
+            )
         self.parameters[found.name] = found
 
 

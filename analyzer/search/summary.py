@@ -80,9 +80,7 @@ def counts_text(study: Study) -> str:
     words = {"complete": "completed", "lost": "lost with its worker and queued again"}
     states = [trial.state for trial in study.trials]
     parts = [
-        f"{states.count(s)} {words.get(s, s)}"
-        for s in (*_ENDED, "running", "waiting", "lost")
-        if s in states
+        f"{states.count(s)} {words.get(s, s)}" for s in (*_ENDED, "running", "waiting", "lost") if s in states
     ]
     n = len(states)
     return f"{n} {'trial' if n == 1 else 'trials'}: {', '.join(parts)}" if parts else "no trials"
@@ -108,8 +106,9 @@ def _identical(trials: Sequence[Trial]) -> tuple[str, ...]:
     if len(trials) < 3 or len(settings) < 3 or len({t.value for t in trials}) > 1:
         return ()
     return (
-        f"All {len(trials)} completed trials have the same objective to the last digit ({trials[0].value:.6g}) "
-        "although their parameters differ: the script seems to ignore the arguments that were searched.",
+        f"All {len(trials)} completed trials have the same objective to the last digit "
+        f"({trials[0].value:.6g}) although their parameters differ: the script seems to ignore the arguments "
+        "that were searched.",
     )
 
 
