@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 from .cli_env import env
+from .cli_lr_find import lr_find, seed_options
 from .cli_options import RUN_HELP, log_options, percent, runs_option
-from .cli_tune import tune
 from .cli_prescribe import prescribe, prove
 from .cli_runs import load_run
+from .cli_tune import tune
 from .console import (
     plain,
     print_runs,
@@ -28,7 +29,6 @@ from .errors import MissingDependencyError, NothingRecordedError, TraindoctorErr
 
 if TYPE_CHECKING:
     from .finding import Diagnosis
-    from .run import Run
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,9 +76,23 @@ def cli() -> None:
     metavar="SHARE",
     help="Share of the run's time that recording may take.  [default: 2%]",
 )
+@click.option(
+    "--schedule",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Train under this prescription.json instead of the script's own learning rate.",
+)
+@seed_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def run(
-    out: Path | None, name: str, every: int | None, budget: float | None, command: tuple[str, ...]
+    out: Path | None,
+    name: str,
+    every: int | None,
+    budget: float | None,
+    schedule: Path | None,
+    seed: int | None,
+    seed_argument: str | None,
+    command: tuple[str, ...],
 ) -> None:
     """Record an unmodified training script.
 
@@ -89,10 +103,21 @@ def run(
     torchrun --nproc-per-node 2 -m traindoctor run -- train.py
 
     Exit code, output, traceback and signals are the script's own.
+
+    With --schedule every optimizer step uses the prescribed learning rate; the script's own scheduler goes
+    on, and what it had chosen is recorded as script_lr. Where that cannot be done the run ends with a
+    sentence and code 70.
     """
     from .collectors.launcher.command import LaunchOptions, exec_command
 
-    exec_command(command, LaunchOptions(out, every, name, budget))
+    if schedule is None and seed is None and seed_argument is None:
+        exec_command(command, LaunchOptions(out, every, name, budget))
+    from .driven_run import DrivenOptions, exit_code, run_driven
+
+    trial = run_driven(command, DrivenOptions(schedule, seed, seed_argument, out, name, every, budget))
+    for sentence in (*trial.notes, *([f"not as ordered: {trial.failure}"] if trial.failure else [])):
+        click.echo(f"traindoctor: {plain(sentence)}", err=True)
+    sys.exit(exit_code(trial))
 
 
 @cli.command(epilog=RUN_HELP)
@@ -353,6 +378,7 @@ def explain(code: str | None) -> None:
         click.echo(f"{detector.code}  {detector.name:22}  {summary}")
 
 
+cli.add_command(lr_find)
 cli.add_command(prescribe)
 cli.add_command(prove)
 cli.add_command(tune)
