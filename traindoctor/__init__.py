@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .finding import Schedule as Schedule
     from .finding import Severity as Severity
     from .finding import Skipped as Skipped
+    from .lr_finding import lr_find as lr_find
+    from .lr_range import LrRange as LrRange
     from .run import Predictions as Predictions
     from .run import Run as Run
     from .run import RunInfo as RunInfo
@@ -34,6 +36,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "watch": ".collectors.watch",
+    "lr_find": ".lr_finding",
+    "LrRange": ".lr_range",
     "tune": ".tuning",
     "TraindoctorError": ".errors",
     "export_run": ".export",

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from traindoctor.errors import UsageError
+
 from .. import recorder as process
 from ..environment import describe_process
 from ..recorders.architecture import scheduler_of
@@ -117,7 +119,7 @@ class Driver:
                 return
             try:
                 work(optimizer)
-            except CannotFollowError as error:
+            except (CannotFollowError, UsageError) as error:
                 self.fail(str(error))
             except Exception as error:
                 self.fail(f"driving the optimizer failed ({type(error).__name__}: {str(error)[:300]})")

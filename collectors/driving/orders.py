@@ -19,6 +19,9 @@ FORMAT = 1
 VARIABLE = "TRAINDOCTOR_ORDERS"
 """Environment variable that holds the path of the orders of the process."""
 
+SPAN = 1000.0
+"""A range test goes from the base LR / this to the base LR x this, unless told otherwise."""
+
 FILE_NAME = "orders.json"
 """Name of the orders in the run's folder."""
 
@@ -57,25 +60,26 @@ class LrPlan:
 class RangeTest:
     """A learning-rate range test: the LR rises step by step while a loss on fixed samples is watched.
 
+    Every group's base LR is multiplied by the same factor, so that their ratios are kept.
+
     Attributes:
-        minimum: factor on every group's base LR at the first step of the test.
-        maximum: factor at the last one.
+        minimum: LR of the first param group at the first step, unit 1/step; None = its base LR / 1000.
+        maximum: LR at the last one; None = base LR x 1000.
         steps: number of steps.
         mode: `exp`: equal ratios between steps; `linear`: equal differences.
         probe_samples: samples whose loss is evaluated after each step.
     """
 
-    minimum: float = 1e-3
-    maximum: float = 1e3
+    minimum: float | None = None
+    maximum: float | None = None
     steps: int = 100
     mode: Literal["exp", "linear"] = "exp"
     probe_samples: int = 128
 
     def __post_init__(self) -> None:
-        if not (0 < self.minimum < self.maximum and math.isfinite(self.maximum)):
-            raise UsageError(
-                f"range test: expected 0 < lowest < highest factor, found {self.minimum} and {self.maximum}"
-            )
+        for name, given in (("lowest", self.minimum), ("highest", self.maximum)):
+            if given is not None and not (math.isfinite(given) and given > 0):
+                raise UsageError(f"range test: expected a {name} LR above 0, found {given}")
         if self.steps < 20:
             raise UsageError(f"range test: expected at least 20 steps, found {self.steps}")
         if self.mode not in ("exp", "linear"):
@@ -83,12 +87,26 @@ class RangeTest:
         if self.probe_samples < 1:
             raise UsageError(f"range test: expected at least 1 probe sample, found {self.probe_samples}")
 
-    def factor(self, step: int) -> float:
-        """Factor on the base LR at a 0-based step of the test."""
-        share = min(max(step / (self.steps - 1), 0.0), 1.0)
+    def factors(self, base: float) -> tuple[float, ...]:
+        """Factor on the base LRs at each step, shape (steps,).
+
+        Args:
+            base: base LR of the first param group, unit 1/step, above 0.
+
+        Raises:
+            UsageError: the lowest LR is not below the highest.
+        """
+        low = 1.0 / SPAN if self.minimum is None else self.minimum / base
+        high = SPAN if self.maximum is None else self.maximum / base
+        if not low < high:
+            raise UsageError(
+                f"range test: expected the lowest LR below the highest, found {low * base:.3g} and "
+                f"{high * base:.3g}"
+            )
+        shares = [step / (self.steps - 1) for step in range(self.steps)]
         if self.mode == "linear":
-            return self.minimum + (self.maximum - self.minimum) * share
-        return float(self.minimum * (self.maximum / self.minimum) ** share)
+            return tuple(low + (high - low) * share for share in shares)
+        return tuple(low * (high / low) ** share for share in shares)
 
 
 @dataclass(frozen=True)

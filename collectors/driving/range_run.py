@@ -47,6 +47,7 @@ class RangeRun:
         self._is_arming = True
         self._no_probe = ""
         self._pending: list[float] = []
+        self._planned: tuple[float, ...] = ()
         self._factors: list[float] = []
         self._probe_losses: list[list[float]] = []
         self._start: list[float] = []
@@ -63,7 +64,9 @@ class RangeRun:
 
     def factor(self) -> float:
         """What the base LRs are multiplied by in the step that begins."""
-        return self._test.minimum if self._is_arming else self._test.factor(len(self._factors))
+        if not self._planned:
+            self._planned = self._test.factors(self._driver.report.base_lr)
+        return self._planned[0 if self._is_arming else min(len(self._factors), self._test.steps - 1)]
 
     def _wrap_backward(self, original: Any) -> Any:
         @functools.wraps(original)
@@ -173,7 +176,7 @@ class RangeRun:
 
     def _measure(self) -> None:
         step = len(self._factors)
-        self._factors.append(self._test.factor(step))
+        self._factors.append(self._planned[step])
         self._probe_losses.append([probe.loss() for probe in self._probes])
         is_last = step + 1 >= self._test.steps
         has_diverged = self._has_diverged()

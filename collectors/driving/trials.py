@@ -178,6 +178,8 @@ def start_trial(
     seed_argument: str | None = None,
     environ: Mapping[str, str] | None = None,
     inherit_output: bool = False,
+    every: int | None = None,
+    budget: float | None = None,
 ) -> RunningTrial:
     """Start the user's command under orders, recorded, and return at once.
 
@@ -191,6 +193,8 @@ def start_trial(
             Without it the seed is set for `random`, numpy and torch as they are imported.
         environ: further environment variables.
         inherit_output: let the script write to our standard output and error instead of to `output.txt`.
+        every: see `LaunchOptions`.
+        budget: see `LaunchOptions`.
 
     Raises:
         UsageError: the command cannot be started or ignores PYTHONPATH, or the folder cannot be made.
@@ -202,7 +206,7 @@ def start_trial(
     full = full_command(words)
     if is_isolated(full):
         raise UsageError(f"{' '.join(full[:2])} ignores PYTHONPATH, so the script cannot be driven")
-    handover = prepare(words, LaunchOptions(out=out, name=name))
+    handover = prepare(words, LaunchOptions(out, every, name, budget))
     orders.write(handover.run_folder / FILE_NAME)
     variables = {**os.environ, **(environ or {})}
     child = child_environment(handover, variables)
@@ -242,6 +246,8 @@ def run_trial(
     timeout: float | None = None,
     on_progress: Callable[[RunningTrial], None] | None = None,
     inherit_output: bool = False,
+    every: int | None = None,
+    budget: float | None = None,
 ) -> Trial:
     """Run the user's command under orders and wait for it; see `start_trial`.
 
@@ -258,6 +264,8 @@ def run_trial(
         seed_argument=seed_argument,
         environ=environ,
         inherit_output=inherit_output,
+        every=every,
+        budget=budget,
     )
     if on_progress is None:
         return running.wait(timeout)

@@ -1,0 +1,209 @@
+"""The learning-rate range test, from a script or a model to an answer: wires the driver to the arithmetic."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .analyzer.schedule.range_test import RangeScore, refuse, score
+from .collectors.driving.orders import Orders, RangeTest
+from .collectors.driving.reports import DriverReport
+from .collectors.driving.trials import Trial, run_trial
+from .errors import TrialFailedError, UsageError
+from .lr_range import LrRange, as_floats
+
+SUFFIXES = (".json", ".png", ".svg", ".html")
+"""What an answer can be written as."""
+
+_ENDED = {
+    "several-losses": "several optimizers take turns, each with a loss of its own (a GAN?); such losses fall "
+    "and rise against each other, so no LR can be read off them",
+    "not-finite-at-start": "the loss is not finite before the first step; look at the data and the model",
+}
+
+
+def find_in_script(
+    command: Sequence[str],
+    test: RangeTest,
+    *,
+    seed: int | None = None,
+    seed_argument: str | None = None,
+    timeout: float | None = None,
+    on_progress: Callable[[], None] | None = None,
+) -> LrRange:
+    """Run the user's script under a range test and score it; the script is ended when the test is over.
+
+    Args:
+        command: as for `traindoctor run`.
+        test: the range.
+        seed: see `start_trial`.
+        seed_argument: see `start_trial`.
+        timeout: seconds after which the script is stopped.
+        on_progress: called while it runs.
+
+    Raises:
+        UsageError: the command cannot be started.
+        TrialFailedError: the script failed, or trained without an optimizer of torch.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="traindoctor-lr-find-"))
+    told = None if on_progress is None else lambda _: on_progress()
+    try:
+        trial = run_trial(
+            command,
+            Orders(range_test=test),
+            out=folder,
+            name="lr-find",
+            seed=seed,
+            seed_argument=seed_argument,
+            timeout=timeout,
+            on_progress=told,
+        )
+        return answer(_measured(trial), trial.notes)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measured(trial: Trial) -> DriverReport:
+    """The report of the lowest rank that did the test."""
+    found = next((report for report in trial.reports if report.range_test is not None), None)
+    # A test that was done counts, whatever the script did when it was told to end.
+    is_done = found is not None and found.is_stopped and not found.failure
+    if found is None or (trial.failure and not is_done):
+        raise TrialFailedError(f"lr-find: {trial.failure or 'the test did not begin'}")
+    return found
+
+
+def answer(report: DriverReport, notes: Sequence[str] = ()) -> LrRange:
+    """The answer to what a process measured."""
+    measured: Mapping[str, Any] = report.range_test or {}
+    lrs = as_floats(measured["factors"]) * report.base_lr
+    is_probe = not measured["no_probe"]
+    losses, start = _losses(measured, is_probe)
+    n = min(len(lrs), len(losses))
+    found = _score(measured, lrs[:n], losses[:n], start, is_probe)
+    remarks = list(notes)
+    if not is_probe:
+        remarks.append(f"the loss of fixed samples could not be evaluated, because {measured['no_probe']}")
+    if found.ended == found.ended:
+        remarks.append(
+            f"from LR {found.ended:.3g} on the loss was above its start; what came later is not used"
+        )
+    return LrRange(
+        found.lr,
+        found.low,
+        found.high,
+        found.refusal,
+        found.why,
+        tuple(remarks),
+        report.base_lr,
+        report.optimizer,
+        f"{measured['n_samples']} fixed samples"
+        if is_probe
+        else "the training loss of changing batches, which is less certain",
+        found.half,
+        found.minimum,
+        lrs[:n],
+        losses[:n],
+        start,
+    )
+
+
+def _losses(measured: Mapping[str, Any], is_probe: bool) -> tuple[Any, float]:
+    """Loss after each step, and before the first."""
+    if is_probe and measured["start"]:
+        return as_floats([np.mean(row) for row in measured["probe_losses"]]), float(
+            np.mean(measured["start"])
+        )
+    # The training loss of a step is taken before its update, so that of the next one tells what it did.
+    train = as_floats(measured["train_losses"])
+    start = float(np.median(train[:5])) if len(train) else math.nan
+    return train[2:], start
+
+
+def _score(measured: Mapping[str, Any], lrs: Any, losses: Any, start: float, is_probe: bool) -> RangeScore:
+    reason = str(measured["reason"])
+    empty = RangeScore(math.nan, math.nan, math.nan, start=start)
+    if reason in _ENDED:
+        return refuse(empty, _ENDED[reason])
+    if reason == "script-ended":
+        return refuse(
+            empty,
+            f"the script ended after {len(measured['factors'])} of {measured['steps']} steps of the test; "
+            "let it train longer, or ask for fewer --steps",
+        )
+    if len(lrs) < 3:
+        return refuse(empty, "the loss diverged within the first steps; begin lower, with a smaller --min")
+    return score(lrs, losses, start, is_probe=is_probe)
+
+
+def lr_find(
+    model: Any,
+    optimizer: Any,
+    loss_fn: Callable[..., Any],
+    loader: Any,
+    *,
+    steps: int = 100,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    mode: str = "exp",
+    scaler: Any = None,
+) -> LrRange:
+    """A learning-rate range test in a notebook; afterwards everything is as it was before.
+
+    Restored, also after an exception: parameters, buffers, training mode, optimizer state and param groups,
+    the scaler, the random numbers of torch, CUDA, numpy and Python, and generators of the loader.
+
+    Args:
+        model: a torch module.
+        optimizer: a torch optimizer of its parameters.
+        loss_fn: `loss_fn(model(inputs), targets)` for batches `(inputs, targets)` or `(*inputs, targets)`;
+            for other batches a function of the model and the batch: `loss_fn(model, batch)`.
+        loader: yields batches, again and again if it is shorter than the test.
+        steps: steps of the test, at least 20.
+        minimum: lowest LR of the first param group; None = its LR / 1000.
+        maximum: highest; None = its LR x 1000.
+        mode: `exp` or `linear`.
+        scaler: a GradScaler, if the training uses one.
+
+    Raises:
+        UsageError: an argument is of another kind or out of range, or the loader yields nothing.
+    """
+    from .collectors.driving.in_process import measure
+
+    if mode not in ("exp", "linear"):
+        raise UsageError(f"lr_find: expected mode exp or linear, found {mode!r}")
+    test = RangeTest(minimum, maximum, steps, "linear" if mode == "linear" else "exp")
+    return answer(measure(model, optimizer, loss_fn, loader, test, scaler))
+
+
+def write_answer(found: LrRange, path: Path) -> None:
+    """Write it as JSON, or as a drawing: .png, .svg, or an .html page.
+
+    Raises:
+        UsageError: the suffix is another one, or the file cannot be written.
+    """
+    check_suffix(path)
+    if path.suffix == ".json":
+        data = (json.dumps(found.to_json(), indent=1) + "\n").encode()
+    else:
+        from .report_templates.lr_range_page import lr_range_html, lr_range_png, lr_range_svg
+
+        drawn = {".png": lr_range_png, ".svg": lr_range_svg, ".html": lr_range_html}
+        data = drawn[path.suffix](found)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def check_suffix(path: Path) -> None:
+    """Raise UsageError where nothing can be written under such a name."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"--out: expected a name that ends in {', '.join(SUFFIXES)}, found {path.name}")
