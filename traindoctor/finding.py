@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from .comparison import Comparison
+from .gate import Gate
 from .json_values import jsonable
 from .prescription import Action as Action
 from .prescription import Basis as Basis
@@ -113,6 +115,8 @@ class Diagnosis:
         prescription: the schedule to use next.
         metrics: metric groups as JSON values, see docs/diagnosis-json.md.
         search: the hyper-parameter search whose best trial this run is, None for a run by itself.
+        comparison: this run beside its base run (the first one), None without a base.
+        gate: which findings fail a build, None where nobody asked.
     """
 
     run: Run
@@ -124,6 +128,8 @@ class Diagnosis:
     prescription: Prescription = field(default_factory=lambda: Prescription("cannot-tell"))
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     search: Search | None = None
+    comparison: Comparison | None = None
+    gate: Gate | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of docs/diagnosis-json.md; non-finite numbers become "nan", "inf", "-inf"."""
@@ -150,6 +156,10 @@ class Diagnosis:
         }
         if self.search is not None:
             document["search"] = self.search.to_json()
+        if self.comparison is not None:
+            document["comparison"] = self.comparison.to_json()
+        if self.gate is not None:
+            document["gate"] = self.gate.to_json([finding.code for finding in self.findings])
         plain = jsonable(document)
         assert isinstance(plain, dict)
         return plain
