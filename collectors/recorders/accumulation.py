@@ -1,7 +1,8 @@
-"""Gradient accumulation: whether a step's loss is the mean of its micro-batches' losses, or their sum.
+"""Several backward calls in one step: whether its loss is the mean of theirs, or their sum.
 
-Most training loops divide each micro-batch's loss before backward (by the number of micro-batches, or by the
-samples of all of them), some do not. Which it is stands in the autograd graph just below the root.
+Micro-batches make a mean. Most training loops divide each of their losses before backward (by the number of
+micro-batches, or by the samples of all of them), some do not; which it is stands in the autograd graph just
+below the root. Several losses of one batch (real and fake images, an auxiliary task) add up.
 """
 
 from __future__ import annotations
@@ -58,11 +59,15 @@ class Accumulation:
     Args:
         share: of one of them; None when the graph does not tell.
         n_losses: how many the step had.
+        n_batches: how many batches of a loader they came from; `n_losses` when not known.
+        in_pieces: each of them was of a part of its batch: these are micro-batches, too.
     """
 
-    def __init__(self, share: Share | None, n_losses: int) -> None:
+    def __init__(self, share: Share | None, n_losses: int, n_batches: int, *, in_pieces: bool) -> None:
         self._share = share
         self._n_losses = n_losses
+        self._n_batches = n_batches
+        self._has_terms = n_batches < n_losses and not in_pieces
         late = [] if share is None else [v for v in (*share.factor, share.weight) if isinstance(v, Tensor)]
         self._late = ArrivingScalars(late) if late else None
         self._divisor: float | None = None
@@ -87,17 +92,25 @@ class Accumulation:
         value, n = share.value(), self._n_losses
         if value is None:
             return
-        if share.weight is None and abs(value * n - 1) < 0.01:
+        by_batches = self._has_terms and self._n_batches > 1 and abs(value * self._n_batches - 1) < 0.01
+        if share.weight is None and (by_batches or abs(value * n - 1) < 0.01):
             self._divisor = 1 / value
+            self._has_terms = by_batches
         elif share.weight is not None and value < 0.75 and 0.25 < value * n < 1.5:
             self._divisor = 0.0  # by the samples of the whole step: what it has of them always adds up to one
 
-    def loss(self, losses: Sequence[float]) -> float:
-        """The loss of a step, from the values of its backward calls (at least one)."""
+    def loss(self, losses: Sequence[float], n_batches: int) -> float:
+        """The loss of a step, from the values of its backward calls (at least one).
+
+        Args:
+            losses: of each of them.
+            n_batches: how many batches of a loader they came from.
+        """
         total = sum(losses)
-        if not self.is_divided:
-            return total / len(losses)
-        return total * self._divisor / len(losses) if self._divisor else total
+        if self.is_divided and not self._divisor:
+            return total
+        count = n_batches if self._has_terms else len(losses)
+        return total * (self._divisor or 1.0) / count
 
 
 def share_of(root: Tensor, scale: Tensor | None = None, loss: int | None = None) -> Share | None:

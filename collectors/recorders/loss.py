@@ -99,8 +99,9 @@ class LossRecorder(Part):
         for track in tracks:
             self._receive(state, track, value, began)
             if len(track.pending) > 1 and track.accumulation is None:
-                loss = state.loss_call.sequence if state.loss_call is not None else None
-                track.share = share_of(roots[0], scale, loss)
+                call = state.loss_call
+                track.share = share_of(roots[0], scale, None if call is None else call.sequence)
+                track.in_pieces = call is not None and 2 * call.n_samples <= state.batch_size
         if not tracks:
             state.orphans.append(value)
             del state.orphans[:-MOST_PENDING]
@@ -121,6 +122,7 @@ class LossRecorder(Part):
             del track.pending[: MOST_PENDING // 2]
         if state.batch_number != track.batch_number or not state.batch_number:
             track.batch_number = state.batch_number
+            track.n_batches += 1
             track.samples += self.recorder.loader.samples(state)
 
     def _value(self, state: ThreadState, roots: list[Tensor]) -> Value:

@@ -201,7 +201,8 @@ class StepRecorder(Part):
             losses = next((earlier for earlier in track.evaluations if earlier), losses)
             track.evaluations.clear()
         if len(losses) > 1 and track.accumulation is None:
-            track.accumulation = Accumulation(track.share, len(losses))
+            n_batches = min(track.n_batches or len(losses), len(losses))
+            track.accumulation = Accumulation(track.share, len(losses), n_batches, in_pieces=track.in_pieces)
         taken = now - track.last_ns if track.last_ns else 0
         copies = () if track.plain else sharding.copies(grads)
         if step.versions and self._changes_gradients(track, optimizer, step, grads):
@@ -234,6 +235,7 @@ class StepRecorder(Part):
         if norms and not track.plain:
             row.copies = copies
         row.preclip_copies = track.preclip_copies
+        row.n_batches = track.n_batches
         if track.backward_ns is not None:
             row.before_backward, track.backward_ns = track.backward_ns * 1e-9, None
         track.steps += 1
@@ -298,6 +300,6 @@ def was_skipped_inside(optimizer: Optimizer, track: Track) -> bool:
 def forget_pending(track: Track) -> None:
     """What was collected for the next step does not count."""
     track.pending = []
-    track.samples = 0
+    track.samples = track.n_batches = 0
     track.batch_number = -1
     track.stale = None

@@ -114,7 +114,7 @@ def _loss(track: Track, row: Row) -> float | None:
     """The loss of a step: of its one backward call, or of several together."""
     losses: list[Any] = row.losses
     if track.accumulation is not None and losses:
-        return track.accumulation.loss(losses)
+        return track.accumulation.loss(losses, min(row.n_batches or len(losses), len(losses)))
     return sum(losses) / len(losses) if losses else None
 
 

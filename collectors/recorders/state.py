@@ -36,6 +36,7 @@ class Row:
         copies: for each norm, how many ranks hold the same part of the gradient, see `sharding`; () = whole.
         preclip_copies: the same for `preclip`.
         before_backward: see `traindoctor.names.TIME_BEFORE_BACKWARD`.
+        n_batches: batches of a loader that its losses came from; 0 when not known.
     """
 
     step: int
@@ -54,6 +55,7 @@ class Row:
     copies: tuple[int, ...] = ()
     preclip_copies: int = 0
     before_backward: float | None = None
+    n_batches: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +73,7 @@ class Track:
         steps: optimizer steps done.
         pending: losses of the backward calls since the last step or zero_grad.
         share: what one of several pending losses was divided by; None when not known.
+        in_pieces: several losses were of parts of one batch each.
         accumulation: how the losses of several backward calls make a step's; None before the first such.
         evaluations: earlier `pending` lists of closures that ran inside the open step.
         zeroed: zero_grad was called since the last step.
@@ -79,6 +82,7 @@ class Track:
         backward_ns: from the last step to the first backward since; None before it, or in a lone process.
         samples: samples seen by those backward calls.
         batch_number: `ThreadState.batch_number` of the batch that was counted last.
+        n_batches: how many batches were counted.
         reads_before_step: the optimizer changes gradients while it steps, so they are read before.
         probe: a parameter and its gradient (weak) after the last step, that gradient's version and norm.
     """
@@ -96,12 +100,14 @@ class Track:
     backward_ns: int | None = None
     pending: list[Value] = field(default_factory=list[Value])
     share: Share | None = None
+    in_pieces: bool = False
     accumulation: Accumulation | None = None
     evaluations: list[list[Value]] = field(default_factory=list[list[Value]])
     zeroed: bool = True
     stale: float | None = None
     samples: int = 0
     batch_number: int = -1
+    n_batches: int = 0
     last_ns: int = 0
     preclip: Value | None = None
     preclip_copies: int = 0
