@@ -85,6 +85,7 @@ class LossRecorder(Part):
         else:
             roots = scalar_roots(given)
             if not roots:
+                recorder.rootless_calls += 1
                 return ()
             value = self._value(state, roots)
         if recorder.first is None and not recorder.sink.is_open:

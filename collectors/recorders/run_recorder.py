@@ -61,6 +61,7 @@ class Recorder:
         sink: the log.
         spent_ns: time spent in hooks so far.
         backward_calls: calls of backward so far.
+        rootless_calls: those of them that were given no single number.
         steps: optimizer steps so far, over all optimizers.
         is_spread: other ranks train, too.
         is_entered: `watch` was used as a context manager.
@@ -104,7 +105,7 @@ class Recorder:
         """Begin with nothing: at the start, and in a forked child."""
         self.began_ns = perf_counter_ns()
         self.spent_ns = 0
-        self.backward_calls = 0
+        self.backward_calls = self.rootless_calls = 0
         self.steps = 0
         self.is_spread = False
         self.first: Track | None = None
@@ -323,7 +324,7 @@ class Recorder:
             self.report_failure("end", error)
 
     def _say_what_is_missing(self) -> None:
-        sentences = omissions(self.steps, self.backward_calls, self.amp.skipped)
+        sentences = omissions(self.steps, self.backward_calls, self.amp.skipped, self.rootless_calls)
         for sentence in sentences:
             self.note(sentence)
         if not self.steps and not self.step.has_failed:  # then it was said why

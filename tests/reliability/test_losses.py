@@ -122,3 +122,17 @@ def test_without_a_loader_they_are_micro_batches(tmp_path):
             yield sum(loss.item() for loss in losses) / 2
 
     recorded(tmp_path, lambda *given: list(train(*given)))
+
+
+def test_a_loss_per_sample_is_said_to_be_none(tmp_path):
+    net = mlp()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    with recording(tmp_path):
+        for x, y in batches(3):
+            optimizer.zero_grad()
+            F.cross_entropy(net(x), y, reduction="none").backward(torch.full((5,), 0.2))
+            optimizer.step()
+    run = read(tmp_path)
+    assert len(values(run, "grad_norm/global")) == 3
+    (sentence,) = run.info.diagnostics
+    assert "backward was called 3 times, but never on a single number" in sentence
