@@ -73,7 +73,7 @@ def search_section(search: Search | None) -> Section | None:
     blocks += _interaction_blocks(search)
     blocks += _importance_blocks(search)
     if notes := [*search.study.notes, *search.notes]:
-        blocks.append(Bullets("What could not be told", tuple(fmt.prose(note, 400) for note in notes)))
+        blocks.append(Bullets("To know", tuple(fmt.prose(note, 400) for note in notes)))
     blocks += [_space_table(search), _trial_table(search)]
     if search.best is not None:
         blocks.append(Paragraph(f"What follows is about the best trial alone (trial {search.best.number})."))
@@ -232,8 +232,8 @@ def _region_blocks(search: Search) -> list[Block]:
     if (threshold := search.threshold) is not None:
         name = fmt.name(threshold.parameter, 40)
         text = (
-            f"Training diverges from a {name} between {fmt.number(threshold.low, 3)} (the largest below that "
-            f"held) and {fmt.number(threshold.high, 3)} (the smallest that diverged) on: "
+            f"Divergence begins between {name} {fmt.number(threshold.low, 3)} (the largest below that held) "
+            f"and {fmt.number(threshold.high, 3)} (the smallest that diverged): "
             f"{threshold.n_diverged} of {threshold.n_diverged + threshold.n_held} trials diverged."
         )
         if not threshold.is_clean:

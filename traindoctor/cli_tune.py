@@ -226,6 +226,8 @@ def _write_reports(session: Session, open_it: bool) -> Search:
 
 
 def _say_after(session: Session, search: Search) -> None:
+    from .analyzer.search.summary import hooked_text
+
     click.echo(plain(search.sentence))
     for sentence in (*search.warnings, *(edge.sentence for edge in search.edges)):
         click.echo(plain(sentence))
@@ -239,8 +241,10 @@ def _say_after(session: Session, search: Search) -> None:
             f"{plain(threshold.parameter)}: training diverges from between {threshold.low:.3g} and "
             f"{threshold.high:.3g} on ({threshold.n_diverged} trials diverged)"
         )
-    if search.command:
+    if search.command and search.best is not None:
         click.echo(f"best command: {plain(search.command)}")
+        if hooked := hooked_text(search.study, search.best):
+            click.echo(f"with, in its optimizer: {plain(hooked)}")
     if session.replaced:
         click.echo(f"{session.replaced} killed workers were replaced and their trials repeated")
     click.echo(f"report: {session.folder / 'report.html'}")

@@ -244,9 +244,14 @@ class Store:
         trial.set_user_attr(_SCRIPT, _identity(pid))
 
     def should_stop(self, trial: Any, report: int, value: float) -> bool:
-        """Store a value reported on the way (1-based number); whether Hyperband gives the trial up."""
+        """Store a value reported on the way (1-based number); whether Hyperband gives the trial up.
+
+        Not at the last one: what that would save is already spent.
+        """
         trial.report(value, report)
-        return bool(trial.should_prune())
+        measured = self.measured()
+        is_last = measured is not None and report >= measured.evaluations // measured.stride
+        return not is_last and bool(trial.should_prune())
 
     def tell(self, trial: Any, outcome: Outcome) -> None:
         """Store how a trial ended; to be called in `turn()`.

@@ -23,7 +23,7 @@ from .run import Run
 from .tuning_plan import Measured, Outcome, Plan
 
 DIVERGED_FACTOR = 2.0
-"""A loss that ends above this multiple of the first training losses counts as diverged (schedules.md 7)."""
+"""A loss that ends above this multiple of the first training loss counts as diverged (schedules.md 7)."""
 
 LONG_SERIES = 100
 """Values from which on a series is taken for one of every step, whose single values are noise."""
@@ -181,7 +181,7 @@ def judged(ended: DrivenTrial, following: Following) -> Outcome:
         state, why = "diverged", f"{plan.objective} ended as {value}"
     elif value > limit:
         state = "diverged"
-        why = f"{plan.objective} ended at {value:.6g}, above {DIVERGED_FACTOR:g} x the first training losses"
+        why = f"{plan.objective} ended at {value:.6g}, above {DIVERGED_FACTOR:g} x the first training loss"
     return Outcome(state, value, limit, why, ended.seconds, points, max(ended.steps, run.n_steps))
 
 
@@ -212,13 +212,12 @@ def missing_objective(name: str, run: Run) -> str:
 
 
 def _limit(plan: Plan, run: Run) -> float:
-    """Above it a loss counts as diverged; NaN for other objectives and where no first loss is known."""
+    """Above it a loss counts as diverged; NaN for other objectives and where the first one is unknown."""
     losses = run.get(LOSS_TRAIN)
     if plan.better != "lower" or not plan.objective.startswith("loss/") or losses is None:
         return math.nan
-    first = losses.finite().values[:3]
-    level = float(np.median(first)) if first.size else math.nan
-    return DIVERGED_FACTOR * level if level > 0 else math.nan
+    level = float(losses.values[0])  # before any update: no learning rate has touched it
+    return DIVERGED_FACTOR * level if math.isfinite(level) and level > 0 else math.nan
 
 
 def _ends_badly(run: Run) -> bool:

@@ -14,7 +14,7 @@ from traindoctor.search import Importance, Parameter, Study, Trial
 from .scale import bounds, completed, costs, positions
 
 LEAST_TRIALS = 10
-LEAST_FIT = 0.1
+LEAST_FIT = 0.25
 """Out-of-bag R² below which the forest predicts too little for a statement."""
 
 _TREES = 100

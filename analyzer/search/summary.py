@@ -36,6 +36,8 @@ def summarise(study: Study) -> Search:
     region = best_region(study, rate) if rate else None
     shares, fit = importances(study)
     interaction = lr_by_batch_size(study, rate, batch) if rate and batch else None
+    if hooked := hooked_text(study, best):
+        notes.append(f"set in the script's optimizer what the search set through its step hook: {hooked}")
     notes += _abstentions(study, rate, region is None, bool(shares), fit)
     if rate and batch and interaction is None:
         notes.append("too few trials completed at each batch size to compare their best learning rates")
@@ -59,7 +61,22 @@ def best_command(study: Study, trial: Trial) -> str:
     """The trial's command line, quoted for a shell; "" when the study does not know its command."""
     if not study.command:
         return ""
-    return shlex.join(Space(study.parameters, study.command).command(trial.parameters))
+    words = Space(study.parameters, study.command).command(trial.parameters)
+    is_script = words[0].startswith("-") or words[0].endswith((".py", ".pyw"))
+    return shlex.join(["python", *words] if is_script else words)
+
+
+def hooked_text(study: Study, trial: Trial) -> str:
+    """What the optimizer hook set in a trial and the command does not say, "" when nothing.
+
+    >>> hooked_text(Study("s", "lower", parameters=(Parameter("lr", "log", 1e-3, 1, is_hook=True),)),
+    ...     Trial(0, "complete", {"lr": 0.02}))
+    'lr 0.02'
+    """
+    hooked = {
+        p.name: trial.parameters[p.name] for p in study.parameters if p.is_hook and p.name in trial.parameters
+    }
+    return settings_text(Trial(trial.number, trial.state, hooked))
 
 
 def settings_text(trial: Trial) -> str:
