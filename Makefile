@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FRAMEWORKS := .venv-frameworks
+NIGHTLY := .venv-nightly
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check wheel-test bench accuracy picture docs clean
+.PHONY: help setup demo test lint types contracts check frameworks nightly wheel-test bench accuracy picture docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +43,22 @@ contracts: setup ## who may import whom
 
 check: lint types contracts ## everything static
 
+$(FRAMEWORKS)/.installed: $(STAMP) pyproject.toml scripts/frameworks_environment.py
+	$(BIN)/python scripts/frameworks_environment.py
+	@touch $@
+
+frameworks: setup $(FRAMEWORKS)/.installed ## the frameworks' real packages beside .venv, and the tests that need them
+	$(FRAMEWORKS)/bin/python -m pytest -q tests/frameworks tests/collectors/integrations
+
+$(NIGHTLY)/.installed: $(STAMP) pyproject.toml scripts/frameworks_environment.py
+	$(BIN)/python scripts/frameworks_environment.py nightly
+	@touch $@
+
+nightly: setup $(NIGHTLY)/.installed ## the large sizes: reliability, fuzzed importers, logs made by the real tools (hours)
+	TRAINDOCTOR_NIGHTLY=1 $(BIN)/python -m pytest -q tests/reliability tests/hall/test_cli_env.py
+	TRAINDOCTOR_FUZZ=2000 $(BIN)/python -m pytest -q tests/collectors/importers/test_hostile.py
+	$(NIGHTLY)/bin/python -m pytest -q -m nightly tests/nightly
+
 wheel-test: setup ## build the wheel and use it in a clean environment beside decoy modules
 	$(BIN)/python scripts/wheel_test.py
 
@@ -58,4 +76,4 @@ picture: setup ## regenerate the README's picture from the demo's report
 	$(BIN)/python scripts/picture.py --demo $(DEMO)
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(FRAMEWORKS) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -31,7 +31,7 @@ def logs(n=3, checksums=(), before=(), steps=STEPS):
 
 
 def from_step(step):
-    return np.arange(20.0) + (STEPS >= step)
+    return np.arange(20.0) + (step <= STEPS)
 
 
 def test_ranks_in_step_are_not_named():
