@@ -10,60 +10,104 @@ from traindoctor.detector import Detector
 from traindoctor.errors import UsageError
 from traindoctor.plugins import load_plugins
 
+from .detectors.bad_initial_loss import BadInitialLoss
 from .detectors.bad_initialisation import BadInitialisation
+from .detectors.class_imbalance import ClassImbalance
+from .detectors.clipping_saturated import ClippingSaturated
 from .detectors.collapsed_metric import CollapsedMetric
+from .detectors.confused_classes import ConfusedClasses
 from .detectors.dead_units import DeadUnits
+from .detectors.decayed_too_early import DecayedTooEarly
 from .detectors.divergence import Divergence
 from .detectors.exploding_gradient import ExplodingGradient
 from .detectors.frozen_parameters import FrozenParameters
+from .detectors.hidden_values import HiddenValues
+from .detectors.label_noise import LabelNoise
 from .detectors.loss_spike import LossSpike
 from .detectors.losses_not_comparable import LossesNotComparable
+from .detectors.lr_jump import LrJump
 from .detectors.lr_too_high import LrTooHigh
 from .detectors.lr_too_low import LrTooLow
+from .detectors.majority_collapse import MajorityCollapse
 from .detectors.marginal_plateau import MarginalPlateau
 from .detectors.memorisation_gap import MemorisationGap
+from .detectors.miscalibrated import Miscalibrated
+from .detectors.missing_warmup import MissingWarmup
+from .detectors.no_decay import NoDecay
 from .detectors.no_learning import NoLearning
+from .detectors.noise_dominated import NoiseDominated
 from .detectors.non_finite import NonFinite
+from .detectors.oscillation import Oscillation
 from .detectors.overfitting import Overfitting
 from .detectors.oversized_weights import OversizedWeights
 from .detectors.periodic_loss import PeriodicLoss
 from .detectors.plateau import Plateau
+from .detectors.rank_desync import RankDesync
+from .detectors.recording_gaps import RecordingGaps
 from .detectors.schedule_mismatch import ScheduleMismatch
+from .detectors.slow_steps import SlowSteps
 from .detectors.stale_gradients import StaleGradients
+from .detectors.steps_rewind import StepsRewind
 from .detectors.still_improving import StillImproving
 from .detectors.stuck_metric import StuckMetric
+from .detectors.too_good import TooGood
 from .detectors.trained_past_best import TrainedPastBest
+from .detectors.underfitting import Underfitting
 from .detectors.undersized_weights import UndersizedWeights
+from .detectors.update_ratio_outlier import UpdateRatioOutlier
 from .detectors.validation_too_noisy import ValidationTooNoisy
 from .detectors.vanishing_gradient import VanishingGradient
+from .detectors.weight_decay_collapse import WeightDecayCollapse
 
 CATALOG: tuple[Detector, ...] = (
     Plateau(),
     Divergence(),
     NonFinite(),
     LossSpike(),
+    Oscillation(),
     StillImproving(),
     NoLearning(),
     MarginalPlateau(),
     PeriodicLoss(),
+    BadInitialLoss(),
     VanishingGradient(),
     ExplodingGradient(),
     DeadUnits(),
     OversizedWeights(),
     UndersizedWeights(),
+    WeightDecayCollapse(),
     FrozenParameters(),
     StaleGradients(),
+    ClippingSaturated(),
+    UpdateRatioOutlier(),
     BadInitialisation(),
+    NoiseDominated(),
     LrTooHigh(),
     LrTooLow(),
+    MissingWarmup(),
+    DecayedTooEarly(),
+    NoDecay(),
     ScheduleMismatch(),
+    LrJump(),
     Overfitting(),
+    Underfitting(),
     MemorisationGap(),
     LossesNotComparable(),
     ValidationTooNoisy(),
+    TooGood(),
     TrainedPastBest(),
     StuckMetric(),
     CollapsedMetric(),
+    MajorityCollapse(),
+    ClassImbalance(),
+    Miscalibrated(),
+    ConfusedClasses(),
+    LabelNoise(),
+    SlowSteps(),
+    RankDesync(),
+    RecordingGaps(),
+    StepsRewind(),
+    HiddenValues(),
 )
 """Every built-in detector at its default thresholds, ordered by code."""
 

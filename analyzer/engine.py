@@ -39,6 +39,9 @@ HOW_TO_LOG = {
 }
 """How to get it into the log of another tool; what is not here only our recorder writes."""
 
+IN_WORDS = {"lr/": "the learning rate", "time/step": "the duration of each update"}
+"""What a need is called in a sentence, where its name would not do in a log that counts something else."""
+
 ONLY_OURS = "logs of other tools do not hold it; record the script with `traindoctor run`"
 
 
@@ -115,7 +118,7 @@ def missing_need(detector: Detector, run: Run) -> str:
         if not _is_recorded(need, run):
             kind = "parameters:" if need.startswith("parameters:") else need
             what = f"{need[len(kind) :]} of the parameters" if kind == "parameters:" else need
-            what = "the learning rate" if need == "lr/" else what
+            what = IN_WORDS.get(need, what)
             how = HOW_TO_LOG.get(kind, ONLY_OURS)
             if is_native(run):
                 how = HOW_TO_RECORD.get(kind, "log it in the training loop")

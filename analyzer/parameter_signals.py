@@ -159,3 +159,9 @@ def late(found: Table, share: float = 1.0 / 3.0) -> Floats:
         return found.values
     start = found.steps[-1] - share * (found.steps[-1] - found.steps[0])
     return np.asarray(found.values[found.steps >= start])
+
+
+def is_dead_from_the_start(run: Run) -> bool:
+    """Whether a matrix got no gradient at nine of ten output rows from the beginning; the last one aside."""
+    rows = table(run, "grad_dead_rows", tuple(info.name for info in matrices(run)[:-1]))
+    return bool(rows.names) and bool(np.any(rows.values[0] >= 0.9))

@@ -25,6 +25,11 @@ def x_unit(run: Run) -> str:
     return x_axis.nouns(run.info.x_unit)[1]
 
 
+def rate_unit(run: Run) -> str:
+    """Unit of a learning rate, which is applied once per optimizer step whatever the log counts."""
+    return "1/step" if run.info.x_unit == "optimizer steps" else "1/update"
+
+
 def measured(figures: Mapping[str, tuple[float, str]]) -> tuple[dict[str, float], dict[str, str]]:
     """Evidence and units of a finding, from name -> (number, unit).
 

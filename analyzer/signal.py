@@ -165,3 +165,28 @@ def spans_of(mask: np.ndarray) -> list[tuple[int, int]]:
     padded = np.concatenate([[False], np.asarray(mask, dtype=bool), [False]])
     bounds = np.flatnonzero(padded[1:] != padded[:-1])
     return [(int(lo), int(hi) - 1) for lo, hi in zip(bounds[::2], bounds[1::2], strict=True)]
+
+
+def turning_points(y: Floats, least: float) -> Ints:
+    """Indices at which y turns by at least `least`, down and up in turn, shape (n_turns,).
+
+    A turn counts once y has gone back from its extreme by `least`; the first and the last point are none.
+    O(n), and deaf to smaller wiggles between the turns.
+    """
+    turns: list[int] = []
+    low = high = 0
+    direction = 0
+    for i in range(1, y.size):
+        low = i if y[i] < y[low] else low
+        high = i if y[i] > y[high] else high
+        if direction <= 0 and y[i] - y[low] >= least:
+            if direction < 0:
+                turns.append(low)
+            direction, high = 1, i
+            low = i
+        elif direction >= 0 and y[high] - y[i] >= least:
+            if direction > 0:
+                turns.append(high)
+            direction, low = -1, i
+            high = i
+    return np.array(turns, dtype=np.int64)

@@ -13,6 +13,7 @@ from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
 from traindoctor.run import Floats, Run
 
 from ..extent import extent
+from ..phases import phases
 from ..phrases import measured, place, x_unit
 from ..reference import Curve, levels, training_curve
 from ..signal import MAD_TO_SD, rolling_median, spans_of
@@ -40,10 +41,11 @@ class LossSpike:
     A loss is in a spike when it exceeds the median of the 60 losses before it by more than `sigmas` robust
     standard deviations of those, by more than `envelope` times what the 98 % quantile of the last 100 does,
     and by more than `share` of max(B0 - that median, 0.25 B0). In the first 5 % of the run, at least 20
-    losses, only those count that also exceed `early` times B0 and the first losses. An episode has at least
-    2 such losses among 3 in a row. It ends when the median of 5 losses is back. Warning when the episodes
-    together take at least `wasted` of the run's steps or when `many` occur; a note otherwise. The cost is
-    the area above the level before, in progress times steps.
+    losses, only those count that also exceed `early` times B0 and the first losses. An episode has at least 2
+    such losses among 3 in a row. It ends when the median of 5 losses is back. Warning when the episodes
+    together take at least `wasted` of the run's steps or when `many` occur; a note otherwise, and where all
+    of them were over before the learning rate had warmed up. The cost is the area above the level before, in
+    progress times steps.
 
     Why it matters: a spike wastes the steps until recovery, and a larger one may not recover.
 
@@ -122,7 +124,9 @@ class LossSpike:
         first, last = int(curve.steps[spikes[0].first]), int(curve.steps[spikes[-1].end])
         growth = gradient_growth(run, int(curve.steps[worst.first]))
         cost = sum(spike.cost for spike in spikes)
-        is_material = share >= self.wasted or len(spikes) >= self.many
+        found = phases(run)
+        is_warming = found is not None and last <= found.warmup_end
+        is_material = (share >= self.wasted or len(spikes) >= self.many) and not is_warming
         at = int(curve.steps[worst.peak])
         unit = x_unit(run)
         episodes = "one spike" if len(spikes) == 1 else f"{len(spikes)} spikes"

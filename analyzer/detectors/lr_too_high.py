@@ -149,7 +149,8 @@ class LrTooHigh:
             harms.append(f"{share:.0%} of the units of {name} stopped learning")
             evidence["dead units"], units["dead units"] = share, "fraction"
         skill = final_skill(run)
-        if not harms and skill < self.no_skill:
+        # A run that broke much later ended badly for another reason.
+        if not harms and broken is None and skill < self.no_skill:
             harms.append("the run ended no better than a constant prediction")
         return harms, evidence, units
 

@@ -59,7 +59,7 @@ class ScheduleMismatch:
     name: str = "schedule-mismatch"
     needs: tuple[str, ...] = ("lr/",)
     spent: float = 0.01
-    too_early: float = 0.4
+    too_early: float = 0.6
     rise: float = 0.3
     solved_skill: float = 0.95
 
@@ -118,7 +118,7 @@ class ScheduleMismatch:
         if _scheduler(run) in RESTARTING:
             return None
         lr = trace.values
-        low = np.minimum.accumulate(np.where(np.arange(lr.size) > int(np.argmax(lr)), lr, np.inf))
+        low = np.minimum.accumulate(np.where(np.arange(lr.size) > top_of(lr), lr, np.inf))
         has_fallen = low < 0.5 * peak
         climbed = np.where(has_fallen, lr - low, 0.0)
         top = float(climbed.max())
@@ -148,8 +148,8 @@ class ScheduleMismatch:
         lr = trace.values
         planned = _planned_peak(run)
         only_rises = bool(np.all(np.diff(lr) >= -1e-12 * peak)) and lr[-1] > 1.02 * lr[0]
-        # A warm-up that has just ended is no fault: the last tenth must still rise.
-        still_rises = only_rises and lr[-1] > lr[int(0.9 * lr.size)] * (1.0 + 1e-6)
+        # A warm-up that has just ended is no fault: it must rise until the end.
+        still_rises = only_rises and _rises_until_the_end(lr)
         misses_plan = planned > 0.0 and peak < 0.5 * planned
         if not (still_rises or misses_plan):
             return None
@@ -210,7 +210,12 @@ def _remedy(run: Run) -> Remedy:
 
 def low_at(lr: Floats) -> Floats:
     """The rates from the peak on; infinite before it, so that the start of a warm-up is no bottom."""
-    return np.where(np.arange(lr.size) >= int(np.argmax(lr)), lr, np.inf)
+    return np.where(np.arange(lr.size) >= top_of(lr), lr, np.inf)
+
+
+def top_of(lr: Floats) -> int:
+    """Index at which the rate first reaches its peak, to 1 %; a later rise may go a rounding error higher."""
+    return int(np.argmax(lr >= 0.99 * lr.max()))
 
 
 def _scheduler(run: Run) -> str:
@@ -229,11 +234,11 @@ def _planned_peak(run: Run) -> float:
 
 
 def _is_smooth(lr: Floats, peak: float) -> bool:
-    """Whether no rise from one distinct value to the next is a jump: a restart goes up in one step.
+    """Whether no rise after the peak from one distinct value to the next is a jump, as a restart is.
 
     The largest rise must be at most 2.5 times the median change, or a fifth of the peak.
     """
-    changes = np.diff(lr)
+    changes = np.diff(lr[top_of(lr) :])
     changes = changes[np.abs(changes) > 1e-9 * peak]
     rises = changes[changes > 0.0]
     if not rises.size:
@@ -244,8 +249,17 @@ def _is_smooth(lr: Floats, peak: float) -> bool:
 def _n_turns(lr: Floats, peak: float) -> int:
     """How often the rate climbed from below to above the middle of its range after its first fall."""
     middle = 0.5 * (float(lr.min()) + peak)
-    above = lr[int(np.argmax(lr)) :] >= middle
+    above = lr[top_of(lr) :] >= middle
     return max(1, int(np.sum(~above[:-1] & above[1:])))
+
+
+def _rises_until_the_end(lr: Floats) -> bool:
+    """Whether the last rise is no longer ago than a tenth of the run, or than 1.5 times the usual pause."""
+    rises = np.flatnonzero(np.diff(lr) > 1e-6 * lr.max())
+    if rises.size < 3:
+        return False
+    pause = float(np.median(np.diff(rises)))
+    return lr.size - 1 - int(rises[-1]) <= max(0.1 * lr.size, 1.5 * pause)
 
 
 def _changes_per_epoch(run: Run, trace: Series) -> bool:

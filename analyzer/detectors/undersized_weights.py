@@ -12,10 +12,11 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
 
+from ..decay import weight_decay
 from ..optimizer_code import optimizer_code, rounded
 from ..outcome import final_skill
-from ..parameter_signals import Table, matrices, matrix_table, table, theoretical_rms
-from ..phases import main_group, phases
+from ..parameter_signals import Table, is_dead_from_the_start, matrices, matrix_table, theoretical_rms
+from ..phases import phases
 from ..phrases import confidence, place, x_unit
 
 MIN_SAMPLES = 5
@@ -97,7 +98,7 @@ class UndersizedWeights:
         skill = final_skill(run)
         severity = Severity.WARNING if skill < self.poor_skill else Severity.INFO
         severity = Severity.CRITICAL if skill < 0.1 else severity
-        if _is_dead_from_the_start(run):
+        if is_dead_from_the_start(run):
             severity = Severity.INFO  # decay empties what no gradient feeds: a symptom
         evidence = {
             "since": float(first),
@@ -128,22 +129,6 @@ class UndersizedWeights:
             _remedy(run, decay),
             parameters=tuple(item for _, item in small),
         )
-
-
-def _is_dead_from_the_start(run: Run) -> bool:
-    rows = table(run, "grad_dead_rows", tuple(info.name for info in matrices(run)[:-1]))
-    return bool(rows.names) and bool(np.any(rows.values[0] >= 0.9))
-
-
-def weight_decay(run: Run) -> float:
-    """Weight decay of the main param group; 0 when there is none or it is unknown."""
-    label = main_group(run)
-    for optimizer in run.info.optimizers[:1]:
-        for group in optimizer.groups:
-            value = group.get("weight_decay", 0.0)
-            if str(group.get("label", label)) == label and isinstance(value, (int, float)):
-                return float(value)
-    return 0.0
 
 
 def decay_equilibrium(run: Run) -> float:

@@ -35,9 +35,9 @@ def classification_metrics(predictions: Predictions) -> dict[str, Any]:
     """
     metrics: Any = import_module("sklearn.metrics")  # slow to import, and its stubs are wrong
 
-    y_true, scores, left_out = _finite_samples(predictions)
+    y_true, scores, left_out = finite_samples(predictions)
     y_pred = np.argmax(scores, axis=1).astype(np.int64)
-    probabilities = _probabilities(scores, predictions.kind)
+    probabilities = class_probabilities(scores, predictions.kind)
     n_classes = max(scores.shape[1], int(max(y_true.max(), y_pred.max())) + 1)
     labels = np.arange(n_classes)
     names = [predictions.classes[c] if c < len(predictions.classes) else str(c) for c in labels]
@@ -96,7 +96,12 @@ def wilson_interval(rate: float, n: int) -> tuple[float, float]:
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-def _finite_samples(predictions: Predictions) -> tuple[Ints, Floats, int]:
+def finite_samples(predictions: Predictions) -> tuple[Ints, Floats, int]:
+    """Labels (n,), scores (n, n_classes) and the number of samples left out as not finite.
+
+    Raises:
+        ValueError: no sample with finite scores is left.
+    """
     scores = predictions.y_score
     table = scores[:, None] if scores.ndim == 1 else scores
     keep = np.isfinite(table).all(axis=1) & (predictions.y_true >= 0)
@@ -109,7 +114,8 @@ def _finite_samples(predictions: Predictions) -> tuple[Ints, Floats, int]:
     return predictions.y_true[keep], table, int((~keep).sum())
 
 
-def _probabilities(scores: Floats, kind: str) -> Floats | None:
+def class_probabilities(scores: Floats, kind: str) -> Floats | None:
+    """Softmax of logits, or the scores where they are probabilities; None for scores of unknown kind."""
     if kind == "logits":
         shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

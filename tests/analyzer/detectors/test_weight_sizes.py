@@ -81,7 +81,9 @@ def test_weights_that_decay_empties_are_critical_and_ranked_above_their_symptoms
     (finding,) = UndersizedWeights().check(run)
     assert finding.severity is Severity.CRITICAL
     assert "weight_decay=0.01" in finding.remedy.code
-    assert diagnose(run).findings[0].code == "TD205"
+    cause = diagnose(run).findings[0]
+    assert cause.code == "TD206"
+    assert "TD205" in cause.explains
 
 
 def test_weights_of_units_dead_from_the_start_are_a_symptom():

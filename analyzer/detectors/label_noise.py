@@ -1,0 +1,166 @@
+"""Labels that are probably wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.run import Floats, Ints, Run
+
+from ..answers import Answers, answers
+from ..phrases import confidence, measured
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """Reports signs of wrong labels: in the held-out set, or in the training set alone.
+
+    Held-out labels: a sample is suspect when the probability of another class reaches the mean probability
+    that class has on its own samples, is `certain` at least, and the labelled class has a tenth of it at
+    most. They count when they are more than `noisy` of the samples and twice as many as the probabilities
+    themselves allow for (the sum, over the certain answers, of 1 - probability).
+
+    Training labels: a model that learned from noisy labels answers rightly on clean ones, and is far too
+    unsure: the held-out accuracy exceeds the mean confidence by `unsure` and `sigmas` standard errors.
+
+    Always a note: label smoothing, mixup and strong dropout make the second picture, too.
+
+    Why it matters: wrong labels put a floor under the loss, are memorised at the end of training, and in the
+    held-out set they hide which model is better.
+
+    When it is wrong: see above; and rare kinds of inputs that look like another class.
+
+    What to try: look at the samples listed in the evidence first, by the index they have in the evaluation;
+    relabel or drop them. For noisy training labels a loss that saturates, or an earlier stop.
+
+    Source: Northcutt, Jiang and Chuang 2021, equation 1 (thresholds per class); the other conditions and the
+    sign of noise in the training labels are ours.
+
+    Example:
+        >>> from traindoctor.run import Predictions
+        >>> labels = np.arange(300) % 3
+        >>> scores = 8.0 * np.eye(3)[labels]
+        >>> labels[:30] = (labels[:30] + 1) % 3
+        >>> run = Run("r", "r", predictions=Predictions(labels, scores, 100, kind="logits"))
+        >>> [round(f.evidence["suspect samples"]) for f in LabelNoise().check(run)]
+        [30]
+    """
+
+    code: str = "TD505"
+    name: str = "label-noise"
+    needs: tuple[str, ...] = ("predictions",)
+    certain: float = 0.9
+    noisy: float = 0.02
+    unsure: float = 0.15
+    sigmas: float = 3.0
+    good: float = 0.6
+    least: int = 100
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding.
+
+        Raises:
+            NotAssessable: too few predictions, a single class, scores that are no probabilities, or a model
+                too poor to judge labels by.
+        """
+        found = answers(run, self.least)
+        if found.probabilities is None:
+            raise NotAssessable("the captured scores are of unknown kind, neither logits nor probabilities")
+        if found.balanced_accuracy < self.good:
+            raise NotAssessable(
+                f"the balanced accuracy is {found.balanced_accuracy:.0%}; a model of at least "
+                f"{self.good:.0%} "
+                "is needed to judge labels by"
+            )
+        suspects, allowed = self._suspects(found, found.probabilities)
+        if suspects.size > max(self.noisy * found.truth.size, 2.0 * allowed, 2.0):
+            yield self._held_out(found, suspects, allowed)
+            return
+        trust = float(found.probabilities.max(axis=1).mean())
+        gap = found.accuracy - trust
+        error = float(np.sqrt(found.accuracy * (1.0 - found.accuracy) / found.truth.size))
+        if gap > max(self.unsure, self.sigmas * error):
+            yield self._training(found, trust, gap)
+
+    def _suspects(self, found: Answers, probabilities: Floats) -> tuple[Ints, float]:
+        """Indices of the suspect samples, surest first, and how many the probabilities allow for."""
+        n, n_classes = probabilities.shape
+        usual = np.ones(n_classes)
+        for c in np.unique(found.truth):
+            usual[c] = probabilities[found.truth == c, c].mean()
+        top = probabilities.max(axis=1)
+        is_sure = (top >= np.maximum(usual[found.answer], self.certain)) & (found.answer != found.truth)
+        is_sure &= probabilities[np.arange(n), found.truth] <= 0.1 * top
+        suspects = np.flatnonzero(is_sure)
+        allowed = float((1.0 - top[top >= self.certain]).sum())
+        return suspects[np.argsort(-top[suspects], kind="stable")].astype(np.int64), allowed
+
+    def _held_out(self, found: Answers, suspects: Ints, allowed: float) -> Finding:
+        share = suspects.size / found.truth.size
+        figures = {
+            "suspect samples": (float(suspects.size), "samples"),
+            "share": (share, "fraction"),
+            "expected of certain answers": (allowed, "samples"),
+            "accuracy": (found.accuracy, "fraction"),
+        }
+        figures |= {f"suspect {i}": (float(at), "sample index") for i, at in enumerate(suspects[:SHOWN], 1)}
+        shown = ", ".join(str(at) for at in suspects[:20])
+        return self._finding(
+            found,
+            share / self.noisy,
+            f"{suspects.size} held-out labels are suspect, {share:.1%} of the samples: the model is "
+            f"certain of another class, and certain answers should be wrong {allowed:.2g} times.",
+            figures,
+            Remedy(
+                "Look at these samples first, by their index in the evaluation, and relabel or drop them.",
+                f"for index in [{shown}]:\n    print(index, validation_set[index])",
+            ),
+        )
+
+    def _training(self, found: Answers, trust: float, gap: float) -> Finding:
+        return self._finding(
+            found,
+            gap / self.unsure,
+            f"The training labels may be noisy: {found.accuracy:.0%} of the held-out answers are right, but "
+            "the "
+            f"model is only {trust:.0%} sure of them on average. Label smoothing, mixup or strong dropout "
+            "would explain it as well.",
+            {
+                "accuracy": (found.accuracy, "fraction"),
+                "mean confidence": (trust, "fraction"),
+                "gap": (gap, "fraction"),
+            },
+            Remedy(
+                "Check a hundred training labels by hand, those with the largest loss first.",
+                'losses = torch.nn.functional.cross_entropy(model(x_train), y_train, reduction="none")\n'
+                "print(losses.topk(100).indices)",
+            ),
+        )
+
+    def _finding(
+        self,
+        found: Answers,
+        margin: float,
+        message: str,
+        figures: dict[str, tuple[float, str]],
+        remedy: Remedy,
+    ) -> Finding:
+        evidence, units = measured(figures)
+        return Finding(
+            self.code,
+            self.name,
+            Severity.INFO,
+            confidence(margin),
+            found.step,
+            found.step,
+            message,
+            evidence,
+            units,
+            remedy,
+        )

@@ -1,0 +1,127 @@
+"""A training that has ended with a high loss on the very data it learned from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
+from traindoctor.run import Run
+
+from ..phrases import confidence, measured, x_unit
+from ..reference import levels, training_curve, validation_curve
+from ..trend import late_trend
+
+
+@dataclass(frozen=True)
+class Underfitting:
+    """Reports a model that did learn, has stopped, and still fits its own training data badly.
+
+    The training skill 1 - loss/B0 lies between `least_skill` (below, it has not learned at all, which is
+    another check's) and `poor_skill`; the last quarter does not fall any more, or gains less than `slow` of
+    the progress made if its trend goes on; and the validation loss is no higher than the training loss by
+    `gap` of B0. Where it is lower by that much, the regularisation is named as the likely reason. Needs
+    a constant predictor that is known. A note; a warning where both the training skill and the validation
+    skill are below `very_poor`.
+
+    Why it matters: more data, early stopping and regularisation, the remedies for overfitting, make it worse.
+    What limits the run is the model, its optimisation, or what the inputs say about the labels.
+
+    When it is wrong: labels that can only be guessed: no model gets lower, however large.
+
+    What to try: a wider or deeper model, less dropout and weight decay, and another learning rate; if none
+    of them changes anything, the floor lies in the data.
+
+    Source: ours; the distinction is the usual one of bias and variance (Goodfellow, Bengio and Courville
+    2016, section 5.2).
+
+    Example:
+        >>> steps = np.arange(1000)
+        >>> losses = 1.9 + 0.4 * np.exp(-steps / 50)
+        >>> series = {"loss/train": Series(steps, losses),
+        ...           "loss/validation": Series(steps[99::100], losses[99::100] + 0.01)}
+        >>> run = Run("r", "r", series, info=RunInfo(baseline=2.3, n_classes=10, loss_name="cross_entropy"))
+        >>> [(f.severity.value, round(f.evidence["training skill"], 2)) for f in Underfitting().check(run)]
+        [('warning', 0.17)]
+    """
+
+    code: str = "TD402"
+    name: str = "underfitting"
+    needs: tuple[str, ...] = (LOSS_TRAIN, LOSS_VALIDATION)
+    least_skill: float = 0.1
+    poor_skill: float = 0.5
+    very_poor: float = 0.2
+    slow: float = 0.03
+    gap: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding.
+
+        Raises:
+            NotAssessable: too few losses or evaluations, no progress signal, or the loss of a constant answer
+                is unknown.
+        """
+        curve, level, evaluations = training_curve(run), levels(run), validation_curve(run, 3)
+        if not level.baseline_known:
+            raise NotAssessable(
+                "the loss of the best constant predictor is unknown: the labels were not seen"
+            )
+        trend = late_trend(run)
+        skill = level.skill(float(curve.medians[-1]))
+        held_out = float(np.median(evaluations.values[-3:]))
+        above = (held_out - float(curve.medians[-1])) / level.baseline
+        fall = trend.largest_gain(trend.length) / level.progress
+        is_still = trend.slope.value >= 0.0 or fall < self.slow
+        if math.isnan(skill) or not self.least_skill < skill < self.poor_skill:
+            return
+        if not is_still or above > self.gap:
+            return
+        both = max(skill, level.skill(held_out))
+        is_regularised = above < -self.gap
+        why = (
+            " The held-out loss is lower than the training loss, so dropout, augmentation or another "
+            "regulariser takes its part."
+            if is_regularised
+            else ""
+        )
+        yield Finding(
+            self.code,
+            self.name,
+            Severity.WARNING if both < self.very_poor else Severity.INFO,
+            confidence(self.poor_skill / skill),
+            trend.first_step,
+            trend.last_step,
+            f"The model underfits: on its own training data it lost only {skill:.0%} of the loss of a "
+            "constant "
+            f"answer, and the last {trend.length} {x_unit(run)} changed little.{why}",
+            *measured(
+                {
+                    "training skill": (skill, "share of B0"),
+                    "validation skill": (level.skill(held_out), "share of B0"),
+                    "validation above training": (above, "share of B0"),
+                    "window": (trend.length, x_unit(run)),
+                    "largest gain": (fall, "share of progress"),
+                    "constant predictor": (level.baseline, "loss units"),
+                }
+            ),
+            _remedy(is_regularised),
+        )
+
+
+def _remedy(is_regularised: bool) -> Remedy:
+    if is_regularised:
+        return Remedy(
+            "Lower the dropout and the weight decay first, then enlarge the model.",
+            "for module in model.modules():\n"
+            "    if isinstance(module, torch.nn.Dropout):\n"
+            "        module.p /= 3",
+        )
+    return Remedy(
+        "Double the width of the model and check that there is a nonlinearity between its layers; if the "
+        "training loss does not move, look for what the inputs do not say."
+    )

@@ -1,0 +1,43 @@
+"""Runs that ended poor on their own data, good ones, and ones with nothing to compare with."""
+
+import numpy as np
+import pytest
+
+from tests import runs
+from traindoctor.analyzer.detectors.underfitting import Underfitting
+from traindoctor.detector import NotAssessable
+from traindoctor.finding import Severity
+
+N = 1000
+
+
+def check(level, gap=0.02, info=None, rate=60.0):
+    losses = level + (2.3 - level) * np.exp(-np.arange(N) / rate) + runs.noise(N, 0.02)
+    at = runs.evaluation_steps(N, 10)
+    run = runs.build(losses, validation=losses[at] + gap, info=info or runs.known_info())
+    return list(Underfitting().check(run))
+
+
+def test_very_poor_is_a_warning_and_poor_a_note():
+    assert [f.severity for f in check(1.95)] == [Severity.WARNING]
+    (finding,) = check(1.4)
+    assert finding.severity is Severity.INFO
+    assert finding.evidence["training skill"] == pytest.approx(1.0 - 1.4 / np.log(10), abs=0.02)
+
+
+def test_a_lower_validation_loss_points_at_the_regulariser():
+    (finding,) = check(1.6, gap=-0.4)
+    assert "regulariser" in finding.message
+    assert "Dropout" in finding.remedy.code
+
+
+def test_good_falling_overfitted_and_unlearned_runs_are_none():
+    assert not check(0.5)
+    assert not check(1.4, rate=900.0)
+    assert not check(1.4, gap=0.8)
+    assert not check(2.25)
+
+
+def test_needs_a_constant_predictor():
+    with pytest.raises(NotAssessable, match="constant predictor is unknown"):
+        check(1.4, info=runs.known_info(baseline=float("nan"), n_classes=0, loss_name=""))
