@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from traindoctor.errors import PluginError, RenderError, TraindoctorError, UsageError
+from traindoctor.errors import PluginError, TraindoctorError, UsageError
 from traindoctor.finding import Diagnosis
 from traindoctor.plugins import load_plugins
+
+from .files import write_file
 
 
 class Report(Protocol):
@@ -61,11 +63,32 @@ def _json(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
     return json_report(diagnosis, methods)
 
 
+def _junit(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
+    from .junit import junit_report
+
+    return junit_report(diagnosis, methods)
+
+
+def _github(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
+    from .github import github_report
+
+    return github_report(diagnosis, methods)
+
+
+def _plain_text(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
+    from .text import text_report
+
+    return text_report(diagnosis, methods)
+
+
 BUILT_INS: Mapping[str, Format] = {
     "html": Format(_html, (".html", ".htm")),
     "pdf": Format(_pdf, (".pdf",), is_text=False),
     "md": Format(_markdown, (".md", ".markdown")),
     "json": Format(_json, (".json",)),
+    "junit": Format(_junit, (".xml",)),
+    "github": Format(_github, ()),
+    "text": Format(_plain_text, (".txt",)),
 }
 
 
@@ -94,7 +117,7 @@ def render(
     chosen = _chosen(format, destination)
     content = _content(chosen, diagnosis, methods or {})
     if isinstance(destination, (str, os.PathLike)):
-        _write(Path(destination), content)
+        write_file(Path(destination), content)
     elif not isinstance(destination, io.TextIOBase):
         cast("IO[bytes]", destination).write(content)
     elif not _is_text(chosen):
@@ -145,21 +168,3 @@ def _content(name: str, diagnosis: Diagnosis, methods: Mapping[str, str]) -> byt
     if not isinstance(content, bytes):
         raise PluginError(f"report format {name!r}: expected bytes, found {type(content).__name__}")
     return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace the file in one go: a reader never sees half a report."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():  # /dev/stdout, a pipe
-            path.write_bytes(content)
-            return
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        why = error.strerror or error
-        raise RenderError(f"could not write the report to {path}: {why}; choose another place") from error

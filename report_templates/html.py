@@ -19,9 +19,12 @@ from traindoctor.run import Floats
 from .chart_model import Curve, Stack
 from .figures import DrawnFigure, figure_svg
 from .page import build_page
-from .page_model import Figure, Spark
+from .page_model import Figure, Page, Spark
 
 _PACKAGE = __package__ or "traindoctor.report_templates"
+
+PARTS_COUNT = frozenset({"epoch", "% of the run"})
+"""Axes on which the read-out shows fractions."""
 
 LONGEST_WORD = 28
 """Characters of a word that any table cell has room for."""
@@ -29,7 +32,11 @@ LONGEST_WORD = 28
 
 def html_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
     """The HTML report, UTF-8. See `build_page` for the arguments."""
-    page = build_page(diagnosis, methods)
+    return html_page(build_page(diagnosis, methods))
+
+
+def html_page(page: Page) -> bytes:
+    """Any page as one HTML file, UTF-8."""
     drawn = {figure.id: figure_svg(figure) for figure in page.figures}
     readouts = {f.id: _readout(f, drawn[f.id]) for f in page.figures if drawn[f.id].areas}
     style = asset("report.css") + asset("report_screen.css")
@@ -119,16 +126,26 @@ def _readout(figure: Figure, drawn: DrawnFigure) -> dict[str, Any]:
         }
         for panel, area in zip(stack.panels, drawn.areas, strict=True)
     ]
-    return {"unit": stack.x_label, "limits": list(stack.x_limits), "panels": panels}
+    return {
+        "unit": stack.x_label,
+        "whole": stack.x_label not in PARTS_COUNT,
+        "limits": list(stack.x_limits),
+        "panels": panels,
+    }
 
 
 def _curve(curve: Curve, quantity: str, n_panels: int) -> dict[str, Any]:
     return {
         "label": f"{quantity} {curve.label}" if n_panels > 1 else curve.label,
-        "x": [round(float(x)) for x in curve.x],
+        "x": [_place(x) for x in curve.x],
         "y": _short(curve.y),
         "stepped": curve.is_stepped,
     }
+
+
+def _place(x: float) -> float:
+    """Whole numbers where the axis is long; epochs and shares of a run with five digits."""
+    return round(float(x)) if abs(x) >= 1000 or float(x).is_integer() else float(f"{x:.5g}")
 
 
 def _short(values: Floats) -> list[float | None]:

@@ -39,7 +39,11 @@ def markdown_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
     Where it would be longer, whole sections go (the least important first), then the evidence and the code of
     the findings, then everything but page one. What was left out is named at the end.
     """
-    page = build_page(diagnosis, methods)
+    return markdown_page(build_page(diagnosis, methods))
+
+
+def markdown_page(page: Page) -> bytes:
+    """Any page as Markdown that fits."""
     kept = list(page.sections)
     while True:
         text = _text(page, kept, is_brief=False)

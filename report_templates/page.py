@@ -13,8 +13,10 @@ from traindoctor.run import Run, Series
 
 from . import number_format as fmt
 from .page_classification import accuracy_fact, classification_section
+from .page_comparison import comparison_section
 from .page_curves import curves_section, overview_figure
 from .page_findings import finding_cards
+from .page_gate import gate_sentence
 from .page_metrics import headline_fact, metrics_section
 from .page_model import (
     Block,
@@ -58,6 +60,7 @@ def build_page(diagnosis: Diagnosis, methods: Mapping[str, str] | None = None) -
         _findings_section(diagnosis, cards),
         prescription_section(diagnosis),
         recognised_section(diagnosis),
+        comparison_section(diagnosis.comparison),
         curves_section(diagnosis),
         metrics_section(run),
         parameters_section(diagnosis.run),
@@ -116,10 +119,12 @@ def _subtitle(run: Run) -> tuple[str, ...]:
 def _checks_line(diagnosis: Diagnosis) -> str:
     found = len({finding.code for finding in diagnosis.findings})
     passed, skipped = len(diagnosis.passed), len(diagnosis.skipped)
-    return (
+    line = (
         f"{fmt.plural(found + passed, 'check')} run · {fmt.count(passed)} passed · "
         f"{fmt.count(found)} found · {fmt.count(skipped)} could not run"
     )
+    gate = gate_sentence(diagnosis)
+    return f"{line}. {gate}" if gate else line
 
 
 def _key_numbers(diagnosis: Diagnosis) -> list[Fact]:

@@ -78,7 +78,7 @@
           if (curve.x.length) parts.push(`${curve.label} ${digits(curve.y[indexAt(curve.x, x, curve.stepped)])}`);
         }
       });
-      chart.readout.textContent = parts.length ? `${chart.unit} ${digits(Math.round(x))}: ${parts.join(" · ")}` : "";
+      chart.readout.textContent = parts.length ? `${chart.unit} ${digits(chart.whole ? Math.round(x) : x)}: ${parts.join(" · ")}` : "";
     }
   };
 

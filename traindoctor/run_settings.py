@@ -14,8 +14,27 @@ Settings = Mapping[tuple[str, str], str]
 """(part, name) -> value as text; parts: `command`, `config`, `git`, `optimizer`, `data`, `environment`."""
 
 _NAMES_A_PLACE = frozenset(
-    "out output outdir outputdir logdir savedir workdir rundir checkpointdir ckptdir folder name run runname "
-    "expname experiment experimentname tag device".split()
+    [
+        "out",
+        "output",
+        "outdir",
+        "outputdir",
+        "logdir",
+        "savedir",
+        "workdir",
+        "rundir",
+        "checkpointdir",
+        "ckptdir",
+        "folder",
+        "name",
+        "run",
+        "runname",
+        "expname",
+        "experiment",
+        "experimentname",
+        "tag",
+        "device",
+    ]
 )
 """Options that say where results go or what they are called; two runs that differ in them train alike."""
 _MEASURED = frozenset({"overhead"})

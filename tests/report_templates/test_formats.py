@@ -125,7 +125,7 @@ def test_a_strangers_format(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     render(diagnoses.healthy(), stream, "shout")
     assert stream.getvalue() == "NOTHING WAS FOUND."
-    assert formats.format_names() == ("html", "pdf", "md", "json", "shout")
+    assert formats.format_names() == (*formats.BUILT_INS, "shout")
 
 
 def test_a_strangers_broken_format_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

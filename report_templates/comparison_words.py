@@ -1,0 +1,113 @@
+"""The words of a comparison: values, changes, effects of seeds, and the conclusion."""
+
+from __future__ import annotations
+
+import math
+
+from traindoctor.comparison import ComparedRun, Comparison, Effect, Number
+
+from . import number_format as fmt
+from .page_model import Tone
+
+_ARROWS = {"better": "▲", "worse": "▼", "higher": "↑", "lower": "↓", "same": "=", "unknown": ""}
+STATE_WORDS = {"better": "Better", "worse": "Worse", "seed-noise": "Within seed noise"}
+_TONES: dict[str, Tone] = {"better": "good", "worse": "warning", "seed-noise": "neutral"}
+BASIS_WORDS = {
+    "paired": "pairs of equal seeds",
+    "unpaired": "runs of different seeds",
+    "one-run": "several seeds against one run",
+}
+ONE_SEED = "One seed each: seed noise cannot be told from an effect."
+
+
+def conclusion(comparison: Comparison) -> tuple[Tone, str, str]:
+    """Tone, one or two words, and the sentence: what happened to the number the runs are judged by."""
+    number = comparison.primary
+    if number is None:
+        return "neutral", "Cannot tell", "The runs share no loss or metric that all of them ended with."
+    if comparison.n_arms == 1:
+        return "neutral", "Same recipe", _same_recipe(comparison, number)
+    arm = next(one.arm for one in comparison.runs if one.arm)
+    effect = comparison.effect(number.name, arm)
+    if effect is not None:
+        words = _effect_words(effect, number, comparison)
+        return _TONES[effect.conclusion], STATE_WORDS[effect.conclusion], words
+    index = next(i for i, one in enumerate(comparison.runs) if one.arm == arm)
+    change = f"{_capital(number.name)} goes from {shown(number, 0)} to {shown(number, index)}"
+    return "neutral", "One seed each", f"{change} ({change_text(number, index)}). {ONE_SEED}"
+
+
+def shown(number: Number, index: int) -> str:
+    """A value as it stands in every format."""
+    return amount(number, number.values[index])
+
+
+def change_text(number: Number, index: int) -> str:
+    """`▼ +12.3 %, worse`: arrow, size and word; the arrow points up where it is better."""
+    word = number.word(index)
+    if word in ("unknown", "same"):
+        return "= same" if word == "same" else fmt.MISSING
+    return f"{_ARROWS[word]} {_size(number, number.difference(index), number.relative(index))}, {word}"
+
+
+def _size(number: Number, difference: float, relative: float) -> str:
+    sign = "+" if difference > 0 else "−"
+    if number.unit == "fraction":
+        return f"{sign}{fmt.number(abs(difference) * 100, 3)} points"
+    if math.isfinite(relative) and abs(relative) < 10:
+        return f"{sign}{fmt.percent(abs(relative))}"
+    return f"{sign}{amount(number, abs(difference))}"
+
+
+def _same_recipe(comparison: Comparison, number: Number) -> str:
+    spread = next((s for s in comparison.spreads if s.number == number.name), None)
+    seeds = {one.seed for one in comparison.runs}
+    what = "differ only in their seed" if len(seeds) == len(comparison.runs) else "have the same settings"
+    if spread is None:
+        return f"The runs {what}."
+    mean, sd = (amount(number, value) for value in (spread.mean, spread.sd))
+    return (
+        f"The runs {what}: whatever differs is seed noise. {_capital(number.name)}: mean {mean}, "
+        f"standard deviation {sd} over {spread.n} runs."
+    )
+
+
+def _effect_words(effect: Effect, number: Number, comparison: Comparison) -> str:
+    arm = "".join(one.label for one in comparison.runs if one.arm == effect.arm)
+    low, high = signed(number, effect.low), signed(number, effect.high)
+    n = f"{effect.n} {BASIS_WORDS[effect.basis]}" if effect.basis != "one-run" else BASIS_WORDS["one-run"]
+    words = {"better": "better", "worse": "worse", "seed-noise": "within seed noise"}[effect.conclusion]
+    base = "".join(one.label for one in comparison.runs if one.arm == 0)
+    return (
+        f"{_capital(number.name)} of {arm} against {base}: {signed(number, effect.mean)} on average "
+        f"(95 % interval {low} to {high}, {n}): {words}."
+    )
+
+
+def amount(number: Number, value: float) -> str:
+    """A value in the number's unit; losses stay bare, a length is told in its own words."""
+    if number.name == "length":
+        return fmt.length(number.unit, round(value)) if math.isfinite(value) else fmt.MISSING
+    return fmt.quantity(value, "" if number.unit == "loss units" else number.unit)
+
+
+def signed(number: Number, value: float) -> str:
+    """A difference with its sign; fractions in percentage points."""
+    sign = "−" if value < 0 else "+"
+    if number.unit == "fraction":
+        return f"{sign}{fmt.number(abs(value) * 100, 3)} points"
+    return f"{sign}{amount(number, abs(value))}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def run_label(one: ComparedRun, limit: int = 60) -> str:
+    """`B lr-too-high`."""
+    return f"{one.label} {fmt.name(one.run.name or one.run.id, limit)}"
+
+
+def spread_size(number: Number, sd: float) -> str:
+    """A standard deviation; fractions in percentage points."""
+    return f"{fmt.number(sd * 100, 3)} points" if number.unit == "fraction" else amount(number, sd)
