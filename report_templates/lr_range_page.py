@@ -64,6 +64,8 @@ def _draw(found: LrRange) -> Figure:
     axes.plot(found.lrs[is_finite], found.losses[is_finite], color=PALETTE[0], linewidth=1.4)
     if len(found.lrs):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(lambda value, _: "")
         _limit(axes, found)
     for lr in found.lrs[~is_finite]:
         axes.axvline(lr, color=NON_FINITE, linewidth=1.0)

@@ -25,6 +25,7 @@ SUFFIXES = (".json", ".png", ".svg", ".html")
 _ENDED = {
     "several-losses": "several optimizers take turns, each with a loss of its own (a GAN?); such losses fall "
     "and rise against each other, so no LR can be read off them",
+    "no-loss": "no call of backward() on a single loss was seen, so there is nothing to score",
     "not-finite-at-start": "the loss is not finite before the first step; look at the data and the model",
 }
 
@@ -117,14 +118,11 @@ def answer(report: DriverReport, notes: Sequence[str] = ()) -> LrRange:
 
 def _losses(measured: Mapping[str, Any], is_probe: bool) -> tuple[Any, float]:
     """Loss after each step, and before the first."""
+    losses = as_floats([np.mean(row) for row in measured["losses"]])
     if is_probe and measured["start"]:
-        return as_floats([np.mean(row) for row in measured["probe_losses"]]), float(
-            np.mean(measured["start"])
-        )
+        return losses, float(np.mean(measured["start"]))
     # The training loss of a step is taken before its update, so that of the next one tells what it did.
-    train = as_floats(measured["train_losses"])
-    start = float(np.median(train[:5])) if len(train) else math.nan
-    return train[2:], start
+    return losses[1:], float(np.median(losses[:5])) if len(losses) else math.nan
 
 
 def _score(measured: Mapping[str, Any], lrs: Any, losses: Any, start: float, is_probe: bool) -> RangeScore:
@@ -135,7 +133,7 @@ def _score(measured: Mapping[str, Any], lrs: Any, losses: Any, start: float, is_
     if reason == "script-ended":
         return refuse(
             empty,
-            f"the script ended after {len(measured['factors'])} of {measured['steps']} steps of the test; "
+            f"the script ended after {measured['done']} of {measured['steps']} steps of the test; "
             "let it train longer, or ask for fewer --steps",
         )
     if len(lrs) < 3:

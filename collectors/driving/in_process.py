@@ -78,10 +78,9 @@ class _Session:
         start = self._probe(probe)
         done: list[float] = []
         losses: list[list[float]] = []
-        train: list[float] = []
         reason = "done" if math.isfinite(_mean(start)) else "not-finite-at-start"
         while reason == "done" and len(done) < len(factors):
-            train.append(self._step(next(batches), factors[len(done)]))
+            self._step(next(batches), factors[len(done)])
             done.append(factors[len(done)])
             losses.append(self._probe(probe))
             now, first = _mean(losses[-1]), _mean(start)
@@ -94,10 +93,10 @@ class _Session:
             range_test={
                 "reason": reason,
                 "steps": len(factors),
+                "done": len(done),
                 "factors": done,
                 "start": start,
-                "probe_losses": losses,
-                "train_losses": train,
+                "losses": losses,
                 "no_probe": "",
                 "n_samples": n_samples,
             },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import weakref
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,6 +25,9 @@ MOST_PROBES = 32
 
 DIVERGED = 5.0
 """The test ends when the loss exceeds this multiple of the loss at its start."""
+
+MOST_POINTS = 100
+"""So many losses are measured, evenly over the steps of the test (up to twice as many)."""
 
 _PATIENCE = 3
 """Losses in a row that are not finite, without a step between them: a scaler that skips every step."""
@@ -48,10 +52,12 @@ class RangeRun:
         self._no_probe = ""
         self._pending: list[float] = []
         self._planned: tuple[float, ...] = ()
+        self._done = 0
+        self._every = max(1, test.steps // MOST_POINTS)
         self._factors: list[float] = []
-        self._probe_losses: list[list[float]] = []
+        self._losses: list[list[float]] = []
         self._start: list[float] = []
-        self._train_losses: list[float] = []
+        self._recent: list[float] = []
         self._reason = ""
         self._n_not_finite = 0
         self._has_own_loss: set[int] = set()
@@ -66,7 +72,7 @@ class RangeRun:
         """What the base LRs are multiplied by in the step that begins."""
         if not self._planned:
             self._planned = self._test.factors(self._driver.report.base_lr)
-        return self._planned[0 if self._is_arming else min(len(self._factors), self._test.steps - 1)]
+        return self._planned[0 if self._is_arming else min(self._done, self._test.steps - 1)]
 
     def _wrap_backward(self, original: Any) -> Any:
         @functools.wraps(original)
@@ -105,7 +111,7 @@ class RangeRun:
             self._cut(self._tape, root)
         value = float(root.detach().item())
         self._n_not_finite = 0 if math.isfinite(value) else self._n_not_finite + 1
-        if not self._train_losses and not self._pending and self._n_not_finite and not self._factors:
+        if self._n_not_finite and self._driver.lead is None:
             self._end("not-finite-at-start")
         if self._n_not_finite >= _PATIENCE:
             self._end("diverged")
@@ -144,7 +150,7 @@ class RangeRun:
             self._pending.clear()
             return
         if self._pending:
-            self._train_losses.append(sum(self._pending) / len(self._pending))
+            self._recent.append(_mean(self._pending))
             self._pending.clear()
         if self._is_arming:
             self._arm(driven)
@@ -164,7 +170,7 @@ class RangeRun:
             if self._no_probe:
                 self._probes.clear()
             self._start = [probe.loss() for probe in self._probes]
-            self._train_losses = self._train_losses[-1:]
+            self._recent.clear()
             return
         self._tape = Tape()
         self._tape.begin()
@@ -175,20 +181,26 @@ class RangeRun:
             self._tape = None
 
     def _measure(self) -> None:
-        step = len(self._factors)
-        self._factors.append(self._planned[step])
-        self._probe_losses.append([probe.loss() for probe in self._probes])
-        is_last = step + 1 >= self._test.steps
+        self._done += 1
+        is_last = self._done >= self._test.steps
+        if self._done % self._every and not is_last:
+            return
+        self._factors.append(self._planned[self._done - 1])
+        self._losses.append([probe.loss() for probe in self._probes] or [_mean(self._recent)])
+        if not self._probes and not self._recent:
+            self._end("no-loss")
+        self._recent.clear()
         has_diverged = self._has_diverged()
-        if self._driver.agreement.decide(f"tested.{step}", is_last or has_diverged):
+        if self._driver.agreement.decide(f"tested.{self._done}", is_last or has_diverged):
             self._end("diverged" if has_diverged and not is_last else "done")
 
     def _has_diverged(self) -> bool:
+        means = [_mean(row) for row in self._losses]
         if self._probes:
-            now, start = _mean(self._probe_losses[-1]), _mean(self._start)
-        elif len(self._train_losses) > 2 * _PATIENCE:
-            now = sorted(self._train_losses[-_PATIENCE:])[_PATIENCE // 2]
-            start = sorted(self._train_losses[: 2 * _PATIENCE])[_PATIENCE]
+            now, start = means[-1], _mean(self._start)
+        elif len(means) > 2 * _PATIENCE:
+            now = median(means[-_PATIENCE:])
+            start = median(means[: 2 * _PATIENCE])
         else:
             return False
         return not math.isfinite(now) or now - start > (DIVERGED - 1.0) * abs(start)
@@ -203,19 +215,20 @@ class RangeRun:
         """What was measured, as JSON values.
 
         Returns:
-            `reason`: `done`, `diverged`, `not-finite-at-start`, `several-losses`, or `script-ended` when the
-            script was over before the test; `steps`: planned; `factors`: shape (n,), of each step done;
-            `start`: shape (n_probes,), loss of each probe before the first step; `probe_losses`: shape
-            (n, n_probes), after each step; `train_losses`: of the last step before the test and of each
-            step, before its update; `no_probe`: why there are no probes; `n_samples`: in all probes.
+            `reason`: `done`, `diverged`, `not-finite-at-start`, `several-losses`, `no-loss`, or
+            `script-ended` when the script was over before the test; `steps`: planned; `done`: done;
+            `factors`: shape (n,), at the measured ones; `start`: shape (n_probes,), loss of each probe
+            before the first; `losses`: shape (n, n_probes), after each; without probes shape (n, 1), the
+            mean training loss since the measured step before; `no_probe`: why there are none;
+            `n_samples`: in all probes.
         """
         return {
             "reason": self._reason or "script-ended",
             "steps": self._test.steps,
+            "done": self._done,
             "factors": self._factors,
             "start": self._start,
-            "probe_losses": self._probe_losses,
-            "train_losses": self._train_losses + [_mean(self._pending)] * bool(self._pending),
+            "losses": self._losses,
             "no_probe": self._no_probe,
             "n_samples": self._n_samples,
         }

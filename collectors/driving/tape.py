@@ -89,6 +89,7 @@ class _Operator:
     results: list[int | None]
     alias: int
     random_state: RandomState | None = None
+    trouble: str = ""
     free: list[int] = field(default_factory=list[int])
 
 
@@ -104,7 +105,6 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         self._slots: dict[int, tuple[weakref.ref[Tensor], int]] = {}
         self._aliases: list[int] = []
         self._written: set[int] = set()
-        self._why = ""
 
     def begin(self) -> None:
         """Start to write down, in this thread."""
@@ -121,13 +121,13 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not self.is_on or self._why or self._pid != os.getpid():
+        if not self.is_on or len(self._operators) >= MOST_OPERATORS or self._pid != os.getpid():
             return func(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
         try:
             operator = self._before(func, leaves, spec)
-        except UnrecordableError as error:
-            self._why, operator = str(error), None
+        except UnrecordableError as error:  # it matters only if the loss is made of it
+            operator = _Operator(func, [], spec, [], -1, trouble=str(error))
         result = func(*args, **kwargs)
         if operator is not None:
             self._after(operator, result)
@@ -142,8 +142,6 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         if not depends:
             return None
         self._check(func, leaves)
-        if len(self._operators) >= MOST_OPERATORS:
-            raise UnrecordableError(f"one step has more than {MOST_OPERATORS} operators")
         for position in written_arguments(func, leaves):
             written = kept[position]
             if isinstance(written, Tensor):
@@ -184,7 +182,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         returns = [info.alias_info is not None for info in operator.function._schema.returns]
         source = next((leaf for leaf in operator.leaves if isinstance(leaf, _Slot)), None)
         for index, leaf in enumerate(pytree.tree_leaves(result)):
-            if not isinstance(leaf, Tensor):
+            if not isinstance(leaf, Tensor) or (leaf.is_leaf and leaf.requires_grad):
                 operator.results.append(None)
                 continue
             number = len(self._aliases)
@@ -202,8 +200,8 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
             UnrecordableError: it cannot be computed from what was written down.
         """
         self.end()
-        if self._why:
-            raise UnrecordableError(self._why)
+        if len(self._operators) >= MOST_OPERATORS:
+            raise UnrecordableError(f"one step has more than {MOST_OPERATORS} operators")
         known = self._slots.get(id(root))
         if known is None or known[0]() is not root:
             raise UnrecordableError("the loss does not come from operators of this thread")
@@ -224,6 +222,8 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
             writes = operator.function._schema.is_mutable and operator.alias in aliases
             if not writes and not any(number in slots for number in operator.results):
                 continue
+            if operator.trouble:
+                raise UnrecordableError(operator.trouble)
             used = {leaf.number for leaf in operator.leaves if isinstance(leaf, _Slot)}
             made = {number for number in operator.results if number is not None}
             operator.free = sorted((used | made) - last_used)
