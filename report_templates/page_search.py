@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from traindoctor.finding import Diagnosis
-from traindoctor.run import Floats
-from traindoctor.search import Interaction, Parameter, Search, Trial
+from traindoctor.search import Search, Trial
 
 from . import number_format as fmt
-from .chart_model import Curve, Mark, Points, Scatter
 from .page_model import (
     Block,
     Bullets,
@@ -20,13 +16,13 @@ from .page_model import (
     Column,
     Fact,
     Facts,
-    Figure,
     Headline,
     Paragraph,
     Section,
     Table,
     Tone,
 )
+from .page_search_figures import interaction_figure, objective_label, region_figure
 
 _TRIAL_ROWS = 200
 _STATE_WORDS = {
@@ -38,7 +34,6 @@ _STATE_WORDS = {
     "running": "running",
     "waiting": "waiting",
 }
-_EMPTY = np.empty(0)
 
 
 def search_headline(diagnosis: Diagnosis, search: Search, checks: str) -> Headline:
@@ -80,39 +75,8 @@ def search_section(search: Search | None) -> Section | None:
     return Section("search", "Search", tuple(blocks), importance=0)
 
 
-def region_figure(search: Search) -> Figure | None:
-    """The objective of every trial over the learning rate, or over the first range that was searched."""
-    parameter = _shown_parameter(search)
-    if parameter is None:
-        return None
-    points = _points_by_state(search, parameter)
-    if not points:
-        return None
-    marks, curves = _marks(search, parameter)
-    drawing = Scatter(
-        fmt.name(parameter.name, 60),
-        _objective(search),
-        tuple(points),
-        curves,
-        marks,
-        parameter.kind == "log",
-        _is_wide(search),
-    )
-    title = _region_title(search, parameter)
-    caption = (
-        "Each point is a trial. Pruned trials stand at the last value they reported: what they would have "
-        "reached is not known. Diverged trials stand at the upper edge."
-    )
-    return Figure("search", title, caption, drawing)
-
-
 def _doubts(search: Search) -> list[str]:
     return [*search.warnings, *(edge.sentence for edge in search.edges)]
-
-
-def _objective(search: Search) -> str:
-    objective = fmt.name(search.study.objective or "objective", 60)
-    return f"{objective} ({search.study.better} is better)" if search.study.better else objective
 
 
 def _counts(search: Search) -> str:
@@ -125,7 +89,7 @@ def _key_numbers(search: Search) -> list[Fact]:
     best, study = search.best, search.study
     items: list[Fact] = []
     if best is not None:
-        items.append(Fact(_objective(search), fmt.number(best.value), f"trial {best.number}"))
+        items.append(Fact(objective_label(search), fmt.number(best.value), f"trial {best.number}"))
         items += [
             Fact(fmt.name(name, 40), _value(value))
             for name, value in list(best.parameters.items())[:3]
@@ -146,76 +110,6 @@ def _key_numbers(search: Search) -> list[Fact]:
 
 def _value(value: object) -> str:
     return fmt.number(value) if isinstance(value, float) else fmt.name(value, 60)
-
-
-def _shown_parameter(search: Search) -> Parameter | None:
-    numeric = {p.name: p for p in search.study.parameters if p.is_numeric}
-    for name in (
-        search.region.parameter if search.region else "",
-        search.threshold.parameter if search.threshold else "",
-        next((name for name in numeric if "lr" in name.lower() or "learning" in name.lower()), ""),
-    ):
-        if name in numeric:
-            return numeric[name]
-    return next(iter(numeric.values()), None)
-
-
-def _points_by_state(search: Search, parameter: Parameter) -> list[Points]:
-    kinds: list[Points] = []
-    for state, label, colour, shape in (
-        ("complete", "completed", 0, "dot"),
-        ("pruned", "pruned (last value)", 1, "ring"),
-        ("diverged", "diverged", 3, "cross"),
-    ):
-        trials = [t for t in search.study.trials if t.state == state and _has(t, parameter)]
-        if trials:
-            x = np.array([float(t.parameters[parameter.name]) for t in trials])
-            y = np.array([math.nan if state == "diverged" else t.value for t in trials])
-            kinds.append(Points(label, x, _positive(search, y), colour, shape))  # type: ignore[arg-type]
-    return kinds
-
-
-def _positive(search: Search, values: Floats) -> Floats:
-    return np.where(values > 0, values, np.nan) if _is_wide(search) else values
-
-
-def _has(trial: Trial, parameter: Parameter) -> bool:
-    value = trial.parameters.get(parameter.name)
-    is_number = isinstance(value, (int, float)) and math.isfinite(value)
-    return is_number and (parameter.kind != "log" or float(value) > 0)  # type: ignore[arg-type]
-
-
-def _is_wide(search: Search) -> bool:
-    """Whether the completed trials' values span so much that only a logarithmic axis shows the good ones."""
-    values = [t.value for t in search.study.of_state("complete", "pruned") if math.isfinite(t.value)]
-    return bool(values) and min(values) > 0 and max(values) > 20 * min(values)
-
-
-def _marks(search: Search, parameter: Parameter) -> tuple[tuple[Mark, ...], tuple[Curve, ...]]:
-    marks: list[Mark] = []
-    curves: tuple[Curve, ...] = ()
-    region, threshold, best = search.region, search.threshold, search.best
-    if region is not None and region.parameter == parameter.name:
-        label = f"{fmt.percent(region.level, 2)} interval of the best"
-        marks.append(Mark("span", region.low, region.high, label, "info"))
-        fitted = [(x, y) for x, y in region.curve if y > 0 or not _is_wide(search)]
-        if fitted:
-            x, y = (np.array(column) for column in zip(*fitted, strict=True))
-            curves = (Curve("fit", x, y, _EMPTY, _EMPTY, _EMPTY, 2, 1),)
-    if threshold is not None and threshold.parameter == parameter.name:
-        marks.append(Mark("span", threshold.low, threshold.high, "divergence begins", "critical"))
-    if best is not None and _has(best, parameter):
-        at = float(best.parameters[parameter.name])
-        marks.append(Mark("point", at, at, "best trial", y=best.value))
-    return tuple(marks), curves
-
-
-def _region_title(search: Search, parameter: Parameter) -> str:
-    region, name = search.region, fmt.name(parameter.name, 40)
-    if region is not None and region.parameter == parameter.name:
-        low, high = fmt.number(region.low, 3), fmt.number(region.high, 3)
-        return f"The best {name} lies between {low} and {high}"
-    return f"Objective of the trials over {name}"
 
 
 def _region_blocks(search: Search) -> list[Block]:
@@ -246,36 +140,7 @@ def _interaction_blocks(search: Search) -> list[Block]:
     found = search.interaction
     if found is None:
         return []
-    return [_interaction_figure(search, found), Paragraph(fmt.prose(found.sentence))]
-
-
-def _interaction_figure(search: Search, found: Interaction) -> Figure:
-    parameter = next(p for p in search.study.parameters if p.name == found.parameter)
-    shapes = ("dot", "ring", "dot", "ring")
-    points: list[Points] = []
-    curves: list[Curve] = []
-    for k, level in enumerate(found.levels[:4]):
-        x, y = np.array(level.x), _positive(search, np.array(level.y))
-        points.append(Points(fmt.name(level.label, 40), x, y, k, shapes[k]))  # type: ignore[arg-type]
-        curves.append(Curve(level.label, x, y, _EMPTY, _EMPTY, _EMPTY, k, k))
-    drawing = Scatter(
-        fmt.name(found.parameter, 60),
-        _objective(search),
-        tuple(points),
-        tuple(curves),
-        (),
-        parameter.kind == "log",
-        _is_wide(search),
-    )
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (fmt.name(level.label, 60), fmt.count(len(level.x)), fmt.number(level.best, 3))
-        for level in found.levels
-    )
-    best = Column(f"best {fmt.name(found.parameter, 40)}", align="right")
-    columns = (Column("level"), Column("completed trials", align="right"), best)
-    title = f"{fmt.name(found.parameter, 40)} and {fmt.name(found.other, 40)}"
-    caption = "Completed trials; lines join those of one level, whatever their other parameters were."
-    return Figure("interaction", title, caption, drawing, Table("Best per level", columns, rows))
+    return [interaction_figure(search, found), Paragraph(fmt.prose(found.sentence))]
 
 
 def _importance_blocks(search: Search) -> list[Block]:

@@ -74,9 +74,10 @@ class Plan:
         Raises:
             UsageError: it holds something else.
         """
-        known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
+        known: dict[str, Any] = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
         try:
-            return cls(**{**known, "command": tuple(known["command"]), "hooks": tuple(known["hooks"])})
+            known["command"], known["hooks"] = tuple(known["command"]), tuple(known["hooks"])
+            return cls(**known)
         except (KeyError, TypeError) as error:
             raise UsageError(f"the study's plan is not understood ({error!r}); start a new study") from None
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import signal
 import warnings
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from .analyzer.search.design import even_start, grid
 from .analyzer.search.space import Space, read_space
-from .collectors.environment import boot_id, host_name, process_start
 from .collectors.importers.optuna_search import OUTCOME, PLAN, RUN, SECONDS, WHY
 from .errors import MissingDependencyError, UnreadableLogError, UsageError
 from .search import Parameter
 from .tuning_lock import KernelLock
 from .tuning_plan import Measured, Outcome, Plan
+from .tuning_processes import end_group, identity, lives
 
 NAME = "tune"
 _MEASURED, _STOP, _HORIZON = "measured", "stop", "horizon"
@@ -181,7 +180,7 @@ class Store:
         trial = self._asked(trials, bool(queued))
         if trial is None:
             return ("wait" if running else "done"), None
-        trial.set_user_attr(_WORKER, _identity(os.getpid()))
+        trial.set_user_attr(_WORKER, identity(os.getpid()))
         return "run", trial
 
     def _asked(self, trials: Sequence[Any], has_queued: bool) -> Any:
@@ -241,7 +240,7 @@ class Store:
     def note_script(self, trial: Any, pid: int, run: Path) -> None:
         """Which process the trial's script is, so that whoever finds its worker dead can end it."""
         trial.set_user_attr(RUN, str(run))
-        trial.set_user_attr(_SCRIPT, _identity(pid))
+        trial.set_user_attr(_SCRIPT, identity(pid))
 
     def should_stop(self, trial: Any, report: int, value: float) -> bool:
         """Store a value reported on the way (1-based number); whether Hyperband gives the trial up.
@@ -307,9 +306,9 @@ class Store:
         """Fail the trials whose worker is gone, end their scripts, and queue their parameters again."""
         states = self._optuna.trial.TrialState
         for frozen in self.trials():
-            if frozen.state != states.RUNNING or _lives(frozen.user_attrs.get(_WORKER)):
+            if frozen.state != states.RUNNING or lives(frozen.user_attrs.get(_WORKER)):
                 continue
-            _end(frozen.user_attrs.get(_SCRIPT))
+            end_group(frozen.user_attrs.get(_SCRIPT))
             trial = self._optuna.trial.Trial(self._study, frozen._trial_id)
             trial.set_user_attr(OUTCOME, "lost")
             trial.set_user_attr(WHY, "its worker was killed; the same parameters were queued again")
@@ -324,33 +323,3 @@ class Store:
 def start_length(n_trials: int) -> int:
     """Trials of the even start before a model chooses: a third of all, from 1 to 10."""
     return min(10, max(1, n_trials // 3))
-
-
-def _identity(pid: int) -> dict[str, Any]:
-    return {"pid": pid, "start": process_start(pid), "boot": boot_id(), "host": host_name()}
-
-
-def _lives(identity: Any) -> bool:
-    """Whether that process still runs. One on another machine is taken to: nobody here can know."""
-    if not isinstance(identity, dict):
-        # Trials get their worker in the turn in which they are asked for: without one it died in that turn.
-        return False
-    if identity.get("host") != host_name():
-        return True
-    pid, start = identity.get("pid"), identity.get("start")
-    if identity.get("boot") != boot_id() or not isinstance(pid, int):
-        return False
-    if start is None:  # the system does not tell when processes start
-        with suppress(OSError):
-            os.kill(pid, 0)
-            return True
-        return False
-    return process_start(pid) == start
-
-
-def _end(identity: Any) -> None:
-    """Kill the process group of a script whose worker died, unless the pid has a new owner."""
-    if not isinstance(identity, dict) or identity.get("host") != host_name() or not _lives(identity):
-        return
-    with suppress(OSError):
-        os.killpg(int(identity["pid"]), signal.SIGKILL)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .analyzer.search.space import Space
-from .collectors.driving.orders import LrPlan, Orders
+from .collectors.driving.orders import LrPlan, Orders, absolute
 from .collectors.driving.trials import RunningTrial, start_trial
 from .collectors.driving.trials import Trial as DrivenTrial
 from .collectors.importers.native import read_run
@@ -99,14 +99,14 @@ def begin(
 
 def orders_of(hooked: Mapping[str, Any], horizon: int) -> Orders:
     """What the optimizer hook does for these values; a schedule is planned over `horizon` steps."""
-    numbers = {key: float(value) for key, value in hooked.items() if key != "schedule"}
+    numbers: dict[str, Any] = {key: float(value) for key, value in hooked.items() if key != "schedule"}
     family = hooked.get("schedule")
     if family is None:
         return Orders(**numbers)
     shape = _shape(str(family), horizon)
     peak = numbers.pop("lr", None)
-    kind, scale = ("factor", 1.0) if peak is None else ("absolute", peak)
-    return Orders(lr_plan=LrPlan(kind, tuple(float(v) for v in scale * shape)), **numbers)
+    plan = absolute(peak * shape) if peak is not None else LrPlan("factor", tuple(map(float, shape)))
+    return Orders(lr_plan=plan, **numbers)
 
 
 def _shape(family: str, n_steps: int) -> Any:

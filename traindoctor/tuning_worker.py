@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -66,19 +65,21 @@ class Worker:
             try:
                 outcome = self._one(trial)
             except TraindoctorError as error:
-                outcome = Outcome("failed", why=str(error))
-                self._tell(trial, outcome, lambda error=error: self._stop_for(error))
+                self._tell(trial, Outcome("failed", why=str(error)), error)
                 continue
             except BaseException:
                 with self.store.turn():
                     self.store.tell(trial, Outcome("lost", why="its worker ended with an error"))
                 raise
-            self._tell(trial, outcome, self._give_up_if_hopeless)
+            self._tell(trial, outcome)
 
-    def _tell(self, trial: Any, outcome: Outcome, then: Callable[[], None]) -> None:
+    def _tell(self, trial: Any, outcome: Outcome, error: TraindoctorError | None = None) -> None:
         with self.store.turn():
             self.store.tell(trial, outcome)
-            then()
+            if error is None:
+                self._give_up_if_hopeless()
+            else:
+                self._stop_for(error)
 
     def _one(self, trial: Any) -> Outcome:
         plan = self.store.plan

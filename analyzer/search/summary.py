@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from traindoctor.search import Parameter, Search, Study, Trial
+from traindoctor.search import Parameter, Search, State, Study, Trial
 
 from .divergence import divergence_threshold
 from .edges import edges_of
@@ -20,7 +20,7 @@ from .region import best_region
 from .scale import batch_size, completed, costs, learning_rate
 from .space import Space, value_text
 
-_ENDED = ("complete", "pruned", "diverged", "failed")
+_ENDED: tuple[State, ...] = ("complete", "pruned", "diverged", "failed")
 
 
 def summarise(study: Study) -> Search:

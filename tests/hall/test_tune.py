@@ -180,7 +180,7 @@ def test_pruned_trials_are_stopped_and_counted_apart(tmp_path):
     assert pruned
     for trial in pruned:
         assert len(trial.reports) < 9
-        assert traindoctor.load(trial.run).info.status == "killed"
+        assert len(traindoctor.load(trial.run).series["loss/validation"]) < 9
     full = study.of_state("complete")
     assert all(len(trial.reports) == 9 for trial in full)
     assert f"{len(full)} completed, {len(pruned)} pruned" in done.stdout
