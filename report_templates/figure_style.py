@@ -11,10 +11,10 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from . import number_format as fmt
+from .figure_palette import PALETTE as PALETTE
 
 INK = "#010203"
 """Stands for the colour of the text around the figure; becomes `currentColor` in SVG."""
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 TONES = {"critical": "#D03030", "warning": "#B07800", "info": "#6B7A90", "neutral": INK}
 NON_FINITE = "#D03030"

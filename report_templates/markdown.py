@@ -60,7 +60,7 @@ def markdown_page(page: Page) -> bytes:
 
 def _text(page: Page, kept: list[Section], *, is_brief: bool) -> str:
     left_out = [section.title for section in page.sections if section not in kept]
-    template = _environment().get_template("report.md.j2")
+    template = markdown_environment().get_template("report.md.j2")
     text = template.render(page=page, sections=kept, left_out=left_out, is_brief=is_brief)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -100,7 +100,7 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, Raw) else escape_markdown(str(value))
 
 
-def _environment() -> Environment:
+def markdown_environment() -> Environment:
     """Templates in which every value is escaped for Markdown (not for HTML) unless it is `Raw`."""
     found = Environment(
         loader=PackageLoader(_PACKAGE, "."),

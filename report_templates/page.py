@@ -96,7 +96,7 @@ def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
         top=top,
         top_title="" if top is None else (top.name if top.title in verdict else top.title),
         top_action="" if top is None or top.action in verdict else top.action,
-        key_numbers=Facts(tuple(_key_numbers(diagnosis))[:6], is_key=True),
+        key_numbers=Facts(tuple(key_facts(diagnosis))[:6], is_key=True),
         checks=_checks_line(diagnosis),
         figure=overview_figure(diagnosis),
     )
@@ -127,7 +127,8 @@ def _checks_line(diagnosis: Diagnosis) -> str:
     return f"{line}. {gate}" if gate else line
 
 
-def _key_numbers(diagnosis: Diagnosis) -> list[Fact]:
+def key_facts(diagnosis: Diagnosis) -> list[Fact]:
+    """The numbers of page one, the most telling first."""
     run = diagnosis.run
     items = _validation_facts(run)
     train = _finite(run, names.LOSS_TRAIN)
