@@ -179,4 +179,54 @@ class Scatter:
     is_y_log: bool = False
 
 
-Drawing = Stack | HeatMap | Matrix | UnitSquares | Scatter
+@dataclass(frozen=True)
+class ScorePoint:
+    """One short run of a sweep; `y` is NaN where it diverged."""
+
+    x: float
+    y: float
+    label: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class SweepChart:
+    """Score over learning rate, both logarithmic.
+
+    Attributes:
+        x_label: what the x axis is, with unit.
+        y_label: what the score is, with unit.
+        points: the short runs.
+        curve_x: shape (n,), the parabola through the best three; empty without one.
+        curve_y: shape (n,).
+        marks: learning rates pointed at: first = last = the rate.
+    """
+
+    kind: ClassVar[str] = "sweep"
+    x_label: str
+    y_label: str
+    points: tuple[ScorePoint, ...]
+    curve_x: Floats
+    curve_y: Floats
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class PairedPoint:
+    """The two scores of one seed; NaN where a run diverged or failed."""
+
+    label: str
+    old: float
+    new: float
+
+
+@dataclass(frozen=True)
+class PairedChart:
+    """Scores of paired runs side by side, one line per pair."""
+
+    kind: ClassVar[str] = "pairs"
+    y_label: str
+    sides: tuple[str, str]
+    pairs: tuple[PairedPoint, ...]
+
+
+Drawing = Stack | HeatMap | Matrix | UnitSquares | SweepChart | PairedChart | Scatter

@@ -10,9 +10,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
-from .chart_model import HeatMap, Matrix, Scatter, Stack, UnitSquares
+from .chart_model import HeatMap, Matrix, PairedChart, Scatter, Stack, SweepChart, UnitSquares
 from .figure_classification import draw_matrix, draw_unit_squares
 from .figure_heat_map import draw_heat_map
+from .figure_prescription import draw_pairs, draw_sweep
 from .figure_scatter import draw_scatter
 from .figure_stack import draw_stack
 from .figure_style import figure_settings
@@ -73,6 +74,10 @@ def _draw(figure: Figure) -> tuple[Canvas, tuple[Any, ...]]:
         return draw_matrix(drawing), ()
     if isinstance(drawing, Scatter):
         return draw_scatter(drawing), ()
+    if isinstance(drawing, SweepChart):
+        return draw_sweep(drawing), ()
+    if isinstance(drawing, PairedChart):
+        return draw_pairs(drawing), ()
     assert isinstance(drawing, UnitSquares)
     return draw_unit_squares(drawing), ()
 

@@ -9,19 +9,13 @@ from typing import Any
 
 from traindoctor.finding import Diagnosis, Prescription, Schedule
 from traindoctor.json_values import jsonable
+from traindoctor.prescription import ACTION_WORDS
 
 from . import number_format as fmt
 from .page_curves import schedule_figure
 from .page_model import Block, Cell, Code, Column, Fact, Facts, Paragraph, Section, Table, Tone
+from .page_proof import proof_blocks, sweep_blocks
 
-ACTION_WORDS = {
-    "keep": "Keep the learning rate and the schedule",
-    "change-lr": "Change the learning rate, keep the shape of the schedule",
-    "change-schedule": "Change the schedule, keep the peak learning rate",
-    "change-both": "Change the learning rate and the schedule",
-    "cooldown": "Continue from the last checkpoint and anneal to zero",
-    "cannot-tell": "The log does not allow a prescription",
-}
 _BASIS_WORDS = {
     "log": "this run's log alone: a hint, to be verified",
     "sweep": "short runs at several learning rates",
@@ -52,7 +46,13 @@ def prescription_section(diagnosis: Diagnosis) -> Section:
         blocks.append(Code("Prescribed schedule, ready to paste", fmt.code(prescription.code)))
     if prescription.why:
         blocks.append(Paragraph(f"Why: {fmt.prose(prescription.why)}"))
-    if prescription.action not in {"keep", "cannot-tell"}:
+    if prescription.proof is not None:
+        blocks += proof_blocks(prescription.proof)
+    blocks += sweep_blocks(prescription)
+    if prescription.alternative.strip():
+        caption = "Cheaper: finish the recorded run by annealing it from its last checkpoint"
+        blocks.append(Code(caption, fmt.code(prescription.alternative)))
+    if prescription.action not in {"keep", "cannot-tell"} and not prescription.falsify:
         blocks.append(Paragraph(f"How to check it: {_CHECKS.get(prescription.basis, _CHECKS['log'])}"))
     if prescription.evidence:
         blocks.append(_evidence(prescription))
@@ -77,6 +77,8 @@ def recognised_section(diagnosis: Diagnosis) -> Section:
 
 def _sentence(prescription: Prescription) -> str:
     words = ACTION_WORDS.get(prescription.action, prescription.action)
+    if prescription.proof is not None and prescription.proof.decision == "keep":
+        return f"Keep what you have: paired runs did not confirm the advice ({words[0].lower()}{words[1:]})."
     if prescription.action in {"cannot-tell", "keep"} or not math.isfinite(prescription.peak_lr):
         return f"{words}."
     return f"{words}: peak learning rate {fmt.number(prescription.peak_lr)}."

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from .cli_check import check
+from .cli_compare import compare
 from .cli_env import env
 from .cli_lr_find import lr_find, seed_options
 from .cli_options import RUN_HELP, log_options, percent, runs_option
@@ -141,6 +143,12 @@ def run(
 )
 @click.option("--ignore", multiple=True, metavar="CODE", help="Leave this check out; repeatable.")
 @click.option("--study", default="", metavar="NAME", help="Which study of an Optuna storage with several.")
+@click.option(
+    "--prescription",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Show this prescription and its proof.  [default: prescription.json in the run's folder, if any]",
+)
 @log_options
 @runs_option
 def report(
@@ -151,6 +159,7 @@ def report(
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     study: str,
+    prescription: Path | None,
     number: int | None,
     importer: str,
     columns: dict[str, str],
@@ -162,7 +171,10 @@ def report(
         raise UsageError(f"--format: expected {', '.join(FORMATS)}, found {unknown[0]!r}")
     if output and len(wanted) > 1:
         raise UsageError(f"-o names one file, found {len(wanted)} formats; leave -o out to write them all")
+    from .prescribing import with_prescription
+
     diagnosis = diagnosis_of(reference, runs, number, importer, columns, study, (select, ignore))
+    diagnosis = with_prescription(diagnosis, prescription)
     failed: list[TraindoctorError] = []
     for name in wanted:
         try:
@@ -378,6 +390,8 @@ def explain(code: str | None) -> None:
         click.echo(f"{detector.code}  {detector.name:22}  {summary}")
 
 
+cli.add_command(check)
+cli.add_command(compare)
 cli.add_command(lr_find)
 cli.add_command(prescribe)
 cli.add_command(prove)

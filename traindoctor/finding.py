@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -204,4 +204,10 @@ def _prescription_json(prescription: Prescription) -> dict[str, Any]:
         "evidence": dict(prescription.evidence),
         "units": dict(prescription.units),
         "replay_error": prescription.replay_error,
+        "horizon_steps": prescription.horizon_steps,
+        "assumptions": list(prescription.assumptions),
+        "falsify": list(prescription.falsify),
+        "alternative": prescription.alternative,
+        "sweep": asdict(prescription.sweep) if prescription.sweep else None,
+        "proof": asdict(prescription.proof) if prescription.proof else None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -37,6 +38,9 @@ Objective = Literal["validation loss", "validation error rate"]
 Side = Literal["old", "new"]
 Decision = Literal["adopt", "keep", "unfinished"]
 
+MOST_DIFFERENCE = math.log(100.0)
+"""|ln(new / old)| that stands for a run that diverged beside one that did not."""
+
 ACTION_WORDS: Mapping[Action, str] = {
     "keep": "Keep the learning rate and the schedule",
     "try": "Try another learning rate, and compare",
@@ -44,7 +48,7 @@ ACTION_WORDS: Mapping[Action, str] = {
     "change-schedule": "Change the schedule, keep the peak learning rate",
     "change-both": "Change the learning rate and the schedule",
     "cooldown": "Continue from the last checkpoint and anneal to zero",
-    "cannot-tell": "No prescription can be made",
+    "cannot-tell": "No prescription can be given",
 }
 """Each verdict in words."""
 
@@ -160,6 +164,17 @@ class Proof:
     command: tuple[str, ...] = ()
     challenger: tuple[str, ...] = ()
     fingerprint: str = ""
+
+    @property
+    def typical(self) -> float:
+        """Mean of the differences of pairs in which no run diverged, NaN where there is none."""
+        kept = [value for value in self.differences if abs(value) < MOST_DIFFERENCE]
+        return sum(kept) / len(kept) if kept else float("nan")
+
+    @property
+    def n_diverged(self) -> int:
+        """Pairs in which one of the two runs diverged."""
+        return sum(abs(value) >= MOST_DIFFERENCE for value in self.differences)
 
 
 @dataclass(frozen=True)

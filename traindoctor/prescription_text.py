@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from .prescription import ACTION_WORDS, CHANGES_NOTHING, Prescription, Proof, ProofRun, Sweep
+from .prescription import ACTION_WORDS, CHANGES_NOTHING, MOST_DIFFERENCE, Prescription, Proof, ProofRun, Sweep
 
 WIDTH = 100
 _INDENT = 10
@@ -83,7 +83,7 @@ def percent_change(difference: float) -> str:
         >>> percent_change(-0.05), percent_change(-4.7), percent_change(4.7)
         ('-4.9 %', 'old diverged', 'new diverged')
     """
-    if abs(difference) >= math.log(100.0) - 1e-9:
+    if abs(difference) >= MOST_DIFFERENCE:
         return "old diverged" if difference < 0 else "new diverged"
     return f"{100 * math.expm1(difference):+.1f} %"
 

@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from traindoctor.prescription import Decision, Objective, Proof, ProofRun
+from traindoctor.prescription import MOST_DIFFERENCE, Decision, Objective, Proof, ProofRun
 
 LEAST_GAIN = 0.01
 """-ln(new / old) that a change has to bring to be adopted. Source: Ours; one pair at this bound cut the
 harm of every policy to 1.2 % or less."""
-
-MOST_DIFFERENCE = math.log(100.0)
-"""|ln(new / old)| that stands for a run that diverged beside one that did not."""
 
 T_90 = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372)
 """90 % points of Student's t for 1 to 10 degrees of freedom (one-sided); 1.282 is its limit."""
@@ -206,18 +203,29 @@ def _why(proof: Proof, wanted: int) -> str:
             if proof.decision != "unfinished"
             else "No pair of runs has been finished yet."
         )
-    change = f"{100 * (math.exp(proof.mean) - 1):+.1f} %"
-    pairs = f"{proof.n} pair" + ("" if proof.n == 1 else "s")
-    worse = sum(value >= 0 for value in proof.differences)
-    spread = (
-        "" if proof.n == 1 else f", standard deviation {100 * proof.sd:.1f} points, {worse} of them worse"
-    )
-    measured = f"{proof.objective} {change} over {pairs} at equal seeds and steps{spread}"
+    measured = _measured(proof)
     if proof.decision == "unfinished":
         return f"So far: {measured}. {wanted} seeds were asked for."
     if proof.decision == "adopt":
         return f"Adopt it: {measured}."
     return f"Keep what you have: {measured}. {_short_of(proof)}"
+
+
+def _measured(proof: Proof) -> str:
+    """What came out, pairs with a run that diverged told apart: they have no percentage."""
+    pairs = f"{proof.n} pair" + ("" if proof.n == 1 else "s")
+    if not proof.n_diverged:
+        worse = sum(value >= 0 for value in proof.differences)
+        spread = f", standard deviation {100 * proof.sd:.1f} points, {worse} of them worse" * (proof.n > 1)
+        change = f"{100 * math.expm1(proof.mean):+.1f} %"
+        return f"{proof.objective} {change} over {pairs} at equal seeds and steps{spread}"
+    old = sum(value <= -MOST_DIFFERENCE for value in proof.differences)
+    new = proof.n_diverged - old
+    diverged = f"of {pairs} the old run diverged in {old} and the new one in {new}"
+    if proof.n_diverged == proof.n:
+        return diverged
+    change = f"{100 * math.expm1(proof.typical):+.1f} %"
+    return f"{diverged}; over the others the {proof.objective} changed by {change}"
 
 
 def _short_of(proof: Proof) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from traindoctor import names
 from traindoctor.finding import Diagnosis, Finding, Prescription, Remedy, Schedule, Severity, Skipped, Verdict
+from traindoctor.prescription import MOST_DIFFERENCE, Proof, ProofRun, Sweep, SweepPoint
 from traindoctor.run import Event, OptimizerInfo, ParameterInfo, Run, RunInfo, Series
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -431,7 +433,54 @@ def hostile() -> Diagnosis:
     )
 
 
+def proven() -> Diagnosis:
+    """A prescription from a sweep with a diverged point, adopted by a proof with an awkward pair."""
+    scores = ((0.001, 1.9), (0.00316, 1.1), (0.01, 0.62), (0.0316, 0.81), (0.1, float("inf")))
+    points = tuple(SweepPoint(lr, score, 12.5) for lr, score in scores)
+    best = np.log10([0.00316, 0.01, 0.0316]), np.log([1.1, 0.62, 0.81])
+    parabola = tuple(float(k) for k in np.polyfit(*best, 2))
+    sweep = Sweep("validation loss", points, 2300, 0.2, 0.0136, 0.0061, parabola, seed=0)
+    pairs = ((1, 0.80, 0.61), (2, 0.84, 0.63), (3, float("inf"), 0.62), (4, float("nan"), 0.60))
+    runs = tuple(
+        ProofRun(side, seed, score, 2.3 + seed, 11_500, 60.0, "" if score == score else "ended with code 1")
+        for seed, old, new in pairs
+        for side, score in (("old", old), ("new", new))
+    )
+    proof = Proof(
+        "adopt",
+        "Adopt it: validation loss -79.1 % over 3 pairs at equal seeds and steps.",
+        "validation loss",
+        runs,
+        (1, 2, 3),
+        (-0.271, -0.288, -MOST_DIFFERENCE),
+        -1.721,
+        2.498,
+        0.998,
+        3,
+        ("The old run of seed 4 failed: ended with code 1. Its pair does not count.",),
+        480.0,
+        92_000,
+        11_500,
+        ("train.py", "--lr", "0.001"),
+    )
+    advice = replace(
+        prescription(),
+        action="change-both",
+        basis="verified",
+        evidence={"lr_peak": 0.001, "lr_estimate": 0.0061},
+        units={"lr_peak": "1/step", "lr_estimate": "1/step"},
+        assumptions=("The next run has 11500 optimizer steps.", "One seed per rate is enough."),
+        falsify=("A second sweep with another seed: wrong if its best rate is a factor of 3.2 away.",),
+        alternative="scheduler = LinearLR(optimizer, 1.0, 1 / D, total_iters=D - 1)",
+        horizon_steps=11_500,
+        sweep=sweep,
+        proof=proof,
+    )
+    return replace(realistic(), prescription=advice)
+
+
 AWKWARD = {
+    "proven": proven,
     "no-data": no_data,
     "single-step": single_step,
     "nan-losses": nan_losses,

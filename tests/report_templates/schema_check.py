@@ -8,6 +8,7 @@ _TYPES: dict[str, Any] = {
     "object": dict,
     "array": list,
     "string": str,
+    "boolean": bool,
     "integer": int,
     "number": (int, float),
     "null": type(None),
@@ -44,7 +45,7 @@ def violations(value: Any, schema: dict[str, Any], root: dict[str, Any], where: 
         found.append(f"{where}: {value!r} fits none of the alternatives")
     if "type" in schema:
         is_bool = isinstance(value, bool)
-        if is_bool or not isinstance(value, _TYPES[schema["type"]]):
+        if is_bool != (schema["type"] == "boolean") or not isinstance(value, _TYPES[schema["type"]]):
             return [f"{where}: expected {schema['type']}, found {value!r}"]
     if ("const" in schema and value != schema["const"]) or ("enum" in schema and value not in schema["enum"]):
         found.append(f"{where}: {value!r} is not allowed")

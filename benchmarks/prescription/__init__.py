@@ -1,0 +1,1 @@
+"""Benchmarks of the prescriptions: whole scripts end to end."""
