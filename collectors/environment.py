@@ -89,7 +89,7 @@ def describe_process() -> dict[str, Any]:
         "boot": boot_id(),
         "process_start": process_start(os.getpid()),
         "started": time.time(),
-        "rank": _number("RANK", "SLURM_PROCID"),
+        "rank": _number("RANK", "SLURM_PROCID", default=_rank_of_one_node()),
         "local_rank": _number("LOCAL_RANK", "SLURM_LOCALID"),
         "world_size": max(1, _number("WORLD_SIZE", "SLURM_NTASKS", default=1)),
         "attempt": _number("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"),
@@ -121,6 +121,11 @@ def process_start(pid: int) -> int | None:
         return None if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _rank_of_one_node() -> int:
+    """The rank where the launcher tells only the local one, as Lightning's own does; 0 on further nodes."""
+    return 0 if _number("NODE_RANK") else _number("LOCAL_RANK")
 
 
 def _number(*variables: str, default: int = 0) -> int:

@@ -182,3 +182,13 @@ def test_no_process_is_started(monkeypatch):
     monkeypatch.setattr(platform, "_uname_cache", None)
     monkeypatch.setattr(platform, "_platform_cache", {})
     assert platform.machine() in describe_environment()["platform"]
+
+
+@pytest.mark.parametrize(("node", "rank"), [(None, 1), ("0", 1), ("2", 0)])
+def test_a_launcher_that_tells_only_the_local_rank_names_it_on_the_first_node(monkeypatch, node, rank):
+    for name in ("RANK", "SLURM_PROCID", "NODE_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    if node is not None:
+        monkeypatch.setenv("NODE_RANK", node)
+    assert describe_process()["rank"] == rank
