@@ -17,9 +17,14 @@ from .extent import Extent, extent
 from .measures import held_out
 from .phrases import is_native, place, x_unit
 from .reference import FEW_POINTS, Curve, least_training_points, main_curve, training_curve
+from .signal import mann_kendall_z
+from .trend import SIGNIFICANT
 
 ENOUGH = 10
 """Fewer points than this carry no verdict on the whole of a run, whatever single checks may find in them."""
+
+LEAST_FALL = 0.02
+"""A loss that fell by less than this share of its first level has not learned anything that shows."""
 
 RECORD_IT = "Log {} in the training script, or record the script with `traindoctor run`."
 
@@ -72,7 +77,7 @@ def _not_assessable(run: Run) -> str:
         )
     if not _has_improved(curve):
         return (
-            f"Not assessable: no check found a trouble, but the {label} did not improve either: it began at "
+            f"Not assessable: no check found a trouble, but the {label} hardly improved either: it began at "
             f"{curve.recorded(_start(curve)):.3g} and ended at {curve.recorded(_end(curve)):.3g}. "
             "A log from the beginning of the training would tell more."
         )
@@ -138,8 +143,18 @@ def _end(curve: Curve) -> float:
 
 
 def _has_improved(curve: Curve) -> bool:
-    """Whether the level at the end is below the start, or the first values hide that it is."""
-    return min(_end(curve), float(curve.medians[-1])) < max(_start(curve), float(curve.values[0]))
+    """Whether the level at the end is proven and materially below that at the start.
+
+    Proven: by three standard errors of the two medians, or by Mann and Kendall's score of the block medians.
+    Material, for a loss: by `LEAST_FALL` of its level at the start, what is taken as no change in the check
+    for a loss that is stuck. A metric has no such scale.
+    """
+    start, end = max(_start(curve), float(curve.values[0])), min(_end(curve), float(curve.medians[-1]))
+    fall = start - end
+    n_start, n_end = min(3, curve.values.size), max(1, curve.values.size // 20)
+    error = 1.25 * float(np.nan_to_num(curve.noise)) * float(np.sqrt(1.0 / n_start + 1.0 / n_end))
+    is_proven = fall > 3.0 * error or mann_kendall_z(curve.medians) < SIGNIFICANT
+    return fall > 0.0 and is_proven and (not curve.is_loss or fall > LEAST_FALL * abs(start))
 
 
 def _plural(label: str, n: int) -> str:

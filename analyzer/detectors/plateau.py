@@ -27,18 +27,17 @@ class Plateau:
     """Reports a loss proven flat at the end of the run, far from solved, with the learning rate still high.
 
     Looks at the last quarter of the training losses; where none were logged or they show nothing, of the
-    validation losses, else of the values of a held-out metric. Four things must hold. There is no
-    significant trend: Mann and Kendall's score of 20 block means lies within 2.33. A fall is also proven
-    small: the upper bound (5 %) of the Theil-Sen slope, carried on for as many steps again, gains less than
-    `equivalence` of the progress made (a significant fall counts as flat when it gains less than
-    `negligible` of it). The level is no worse than the best by more than `worse` of it. And there is
-    something to gain: the learning rate is still at least `hot` of its peak, and the training skill 1 -
-    loss/B0 is below `solved` (`solved_unknown` where B0 is only the first loss). The plateau is the longest
-    ending of the run that is flat by the same test, less what lies above its level at the beginning.
-    Warning when it takes at least `long` of the run, the skill is below `nearly_solved`, a learning rate
-    was recorded, the fall is not significant and the last quarter holds `least_effective` independent
-    losses; a note otherwise. No answer with fewer than `few_effective`, or where most values depend on the
-    ones before.
+    validation losses, else of the values of a held-out metric. Four things must hold. There is no significant
+    trend: Mann and Kendall's score of 20 block means lies within 2.33. A fall is also proven small: the upper
+    bound (5 %) of the Theil-Sen slope, carried on for as many steps again, gains less than `equivalence` of
+    the progress made (a significant fall counts as flat when it gains less than `negligible` of it). The
+    level is no worse than the best by more than `worse` of it. And there is something to gain: the learning
+    rate is still at least `hot` of its peak, and the training skill 1 - loss/B0 is below `solved` where B0 is
+    known: the first loss alone does not tell what is left to gain. The plateau is the longest ending of the
+    run that is flat by the same test, less what lies above its level at the beginning. Warning when it takes
+    at least `long` of the run, the skill is below `nearly_solved`, a learning rate was recorded, the fall is
+    not significant and the last quarter holds `least_effective` independent losses; a note otherwise. No
+    answer with fewer than `few_effective`, or where most values depend on the ones before.
 
     Why it matters: the steps since the onset bought nothing; a decaying learning rate usually lowers the
     loss at once, by averaging out the noise of large steps.
@@ -65,10 +64,9 @@ class Plateau:
     name: str = "plateau"
     needs: tuple[str, ...] = ()
     equivalence: float = 0.02
-    negligible: float = 0.005
+    negligible: float = 0.01
     hot: float = 0.3
     solved: float = 0.95
-    solved_unknown: float = 0.99
     nearly_solved: float = 0.85
     long: float = 0.33
     worse: float = 0.1
@@ -100,8 +98,8 @@ class Plateau:
         level, trend = levels_of(run, curve), trend_of(curve)
         skill = level.skill(trend.level)
         found = phases(run)
-        solved = self.solved if level.baseline_known else self.solved_unknown
-        if (not math.isnan(skill) and skill >= solved) or (found and found.final_share < self.hot):
+        is_solved = level.baseline_known and skill >= self.solved
+        if is_solved or (found and found.final_share < self.hot):
             return
         has_worsened = trend.level - level.best > self.worse * level.progress
         if trend.is_rising or has_worsened or not self._is_flat(trend, level.progress):

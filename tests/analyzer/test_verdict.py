@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests import runs
+from tests import foreign, runs
 from traindoctor.analyzer.engine import diagnose
 from traindoctor.analyzer.verdict import conclude, first_sentence
 from traindoctor.finding import Finding, Remedy, Severity
@@ -89,3 +89,19 @@ def test_sentences_are_short(make):
     sentence = diagnose(make()).verdict.sentence
     assert len(sentence) < 330
     assert sentence.count(". ") <= 1
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "noise", "state"),
+    [
+        (1.0, 0.5, 0.02, "healthy"),
+        (1.0, 0.97, 0.005, "healthy"),
+        (1.0, 0.99, 0.0005, "not-assessable"),  # proven, and nothing
+        (1.0, 1.0, 0.05, "not-assessable"),  # the last values are a little lower by chance
+    ],
+)
+def test_an_improvement_must_be_proven_and_material(start, end, noise, state):
+    x = foreign.epochs(60)
+    losses = np.linspace(start, end, 60) + runs.noise(60, noise, seed=3)
+    run = foreign.imported({"loss/train": (x, losses)})
+    assert conclude(run, (), 5).state == state
