@@ -42,8 +42,11 @@ def draw_scatter(scatter: Scatter) -> Figure:
     if scatter.is_y_log:
         axes.set_yscale("log")
     _set_limits(axes, scatter)
+    named = {points.label for points in scatter.points}
     for curve in scatter.curves:
-        axes.plot(curve.x, curve.y, color=PALETTE[curve.colour], linestyle=DASHES[curve.dash], linewidth=1.3)
+        label = "" if curve.label in named else curve.label
+        look: dict[str, Any] = {"color": PALETTE[curve.colour], "linestyle": DASHES[curve.dash]}
+        axes.plot(curve.x, curve.y, linewidth=1.3, label=label, **look)
     for points in scatter.points:
         _draw_points(axes, points)
     value_ticks(axes.yaxis, scatter.is_y_log)
@@ -81,15 +84,14 @@ def _draw_points(axes: Any, points: Points) -> None:
     look |= {"markersize": 5.5, "markeredgewidth": 1.3}
     if points.shape == "ring":
         look["markerfacecolor"] = "none"
-    axes.plot(points.x[has_value], points.y[has_value], label=points.label, **look)
+    if has_value.any():
+        axes.plot(points.x[has_value], points.y[has_value], label=points.label, **look)
     without = points.x[~has_value]
     if without.size:
-        across = axes.get_xaxis_transform()
-        label = "" if has_value.any() else points.label
-        for line in axes.lines[-1:]:
-            if label:
-                line.set_label("")
-        axes.plot(without, np.full(without.size, _EDGE), transform=across, label=label, **look)
+        # An empty label would still stand in the legend beside the one of the points with a value.
+        label = "_" if has_value.any() else points.label
+        height = np.full(without.size, _EDGE)
+        axes.plot(without, height, transform=axes.get_xaxis_transform(), label=label, **look)
 
 
 def _draw_mark(axes: Any, mark: Mark) -> None:

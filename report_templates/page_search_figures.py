@@ -96,7 +96,7 @@ def _marks(search: Search, parameter: Parameter) -> tuple[tuple[Mark, ...], tupl
     curves: tuple[Curve, ...] = ()
     region, threshold, best = search.region, search.threshold, search.best
     if region is not None and region.parameter == parameter.name:
-        label = f"{fmt.percent(region.level, 2)} interval of the best"
+        label = f"{fmt.percent(region.level, 2)} interval"
         marks.append(Mark("span", region.low, region.high, label, "info"))
         fitted = [(x, y) for x, y in region.curve if y > 0 or not _is_wide(search)]
         if fitted:

@@ -4,8 +4,10 @@ import sqlite3
 
 import pytest
 
+import traindoctor
 from traindoctor.collectors.importers.discovery import load_runs
-from traindoctor.errors import UnreadableLogError
+from traindoctor.collectors.importers.optuna_search import load_study
+from traindoctor.errors import UnreadableLogError, UsageError
 
 CHOICES = json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": ["adam", "sgd"]}})
 PLAIN = json.dumps({"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 1.0}})
@@ -98,3 +100,66 @@ def test_a_deleted_study_keeps_the_numbers_of_the_others(tmp_path):
     ]
     (run,) = load_runs(journal(tmp_path / "journal.log", operations)).runs
     assert run.name == "kept trial 0"
+
+
+RANGE = json.dumps(
+    {"name": "FloatDistribution", "attributes": {"low": 1e-5, "high": 1.0, "log": True, "step": None}}
+)
+
+
+def test_a_stored_study_is_a_search(tmp_path):
+    operations = [
+        (0, {"study_name": "demo", "directions": [1]}),
+        (2, {"study_id": 0, "user_attr": {"traindoctor": {"objective": "loss/validation", "method": "tpe"}}}),
+        (4, {"study_id": 0, "datetime_start": "2026-01-01T00:00:00.000000+00:00"}),
+        (5, {"trial_id": 0, "param_name": "lr", "param_value_internal": 0.01, "distribution": RANGE}),
+        (5, {"trial_id": 0, "param_name": "opt", "param_value_internal": 1, "distribution": CHOICES}),
+        (6, {"trial_id": 0, "state": 1, "values": [0.25], "datetime_complete": "2026-01-01T00:00:04+00:00"}),
+        (4, {"study_id": 0}),
+        (8, {"trial_id": 1, "user_attr": {"outcome": "diverged", "why": "not finite"}}),
+        (6, {"trial_id": 1, "state": 1, "values": [9.0]}),
+        (4, {"study_id": 0}),
+        (7, {"trial_id": 2, "step": 1, "intermediate_value": 0.5}),
+        (6, {"trial_id": 2, "state": 2, "values": None}),
+        (4, {"study_id": 0}),
+        (8, {"trial_id": 3, "user_attr": {"outcome": "lost"}}),
+        (6, {"trial_id": 3, "state": 3, "values": None}),
+    ]
+    study = load_study(journal(tmp_path / "study.journal", operations))
+    assert (study.name, study.better, study.objective, study.method) == (
+        "demo",
+        "lower",
+        "loss/validation",
+        "tpe",
+    )
+    assert [trial.state for trial in study.trials] == ["complete", "diverged", "pruned", "lost"]
+    assert [parameter.kind for parameter in study.parameters] == ["log", "choice"]
+    assert study.parameters[1].choices == ("adam", "sgd")
+    first, gone, pruned, _ = study.trials
+    assert (dict(first.parameters), first.value, first.seconds) == ({"lr": 0.01, "opt": "sgd"}, 0.25, 4.0)
+    assert (gone.why, pruned.value) == ("not finite", 0.5)
+
+
+def test_a_database_is_a_search_as_well(tmp_path):
+    study = load_study(database(tmp_path / "study.db", reports=False))
+    assert (study.better, [trial.state for trial in study.trials]) == (
+        "higher",
+        ["complete", "pruned", "failed"],
+    )
+    assert study.trials[0].value == 0.9
+    diagnosis = traindoctor.diagnose_study(tmp_path / "study.db")
+    assert diagnosis.search.best.number == 0
+    assert diagnosis.verdict.state == "not-assessable"
+    assert diagnosis.verdict.sentence.startswith(
+        "Best objective 0.9 with opt sgd, lr 0.25 (trial 0; 3 trials"
+    )
+
+
+def test_which_of_several_studies_is_asked_for(tmp_path):
+    operations = [(0, {"study_name": name, "directions": [1]}) for name in ("one", "two")]
+    path = journal(tmp_path / "study.journal", operations)
+    with pytest.raises(UsageError, match="holds 'one', 'two': choose one with --study"):
+        load_study(path)
+    assert load_study(path, "two").name == "two"
+    with pytest.raises(UsageError, match="found 'three'"):
+        load_study(path, "three")
