@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -15,6 +16,7 @@ from .cli_compare import compare
 from .cli_env import env
 from .cli_lr_find import lr_find, seed_options
 from .cli_options import RUN_HELP, log_options, percent, runs_option
+from .cli_output import FORMATS_HELP, formats_asked_for, write_report
 from .cli_prescribe import prescribe, prove
 from .cli_runs import load_run
 from .cli_tune import tune
@@ -31,11 +33,10 @@ from .errors import MissingDependencyError, NothingRecordedError, TraindoctorErr
 
 if TYPE_CHECKING:
     from .finding import Diagnosis
+    from .run import Run
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-FORMATS = ("html", "pdf", "md", "json")
 
 
 class Group(click.Group):
@@ -124,13 +125,7 @@ def run(
 
 @cli.command(epilog=RUN_HELP)
 @click.argument("reference", metavar="[RUN]", required=False)
-@click.option(
-    "--format",
-    "formats",
-    default="html",
-    show_default=True,
-    help="html, pdf, md or json; several with commas.",
-)
+@click.option("--format", "formats", default="html", show_default=True, help=FORMATS_HELP)
 @click.option(
     "-o",
     "--output",
@@ -142,6 +137,7 @@ def run(
     "--select", multiple=True, metavar="CODE", help="Run only this check (code or name); repeatable."
 )
 @click.option("--ignore", multiple=True, metavar="CODE", help="Leave this check out; repeatable.")
+@click.option("--base", metavar="RUN", help="Compare with this run, in a section of its own.")
 @click.option("--study", default="", metavar="NAME", help="Which study of an Optuna storage with several.")
 @click.option(
     "--prescription",
@@ -158,6 +154,7 @@ def report(
     open_it: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    base: str | None,
     study: str,
     prescription: Path | None,
     number: int | None,
@@ -166,19 +163,17 @@ def report(
     runs: Path,
 ) -> None:
     """Diagnose a run and write a report; of an Optuna study, report the search and its best trial."""
-    wanted = formats.split(",")
-    if unknown := [name for name in wanted if name not in FORMATS]:
-        raise UsageError(f"--format: expected {', '.join(FORMATS)}, found {unknown[0]!r}")
-    if output and len(wanted) > 1:
-        raise UsageError(f"-o names one file, found {len(wanted)} formats; leave -o out to write them all")
     from .prescribing import with_prescription
 
+    wanted = formats_asked_for(formats, output)
     diagnosis = diagnosis_of(reference, runs, number, importer, columns, study, (select, ignore))
     diagnosis = with_prescription(diagnosis, prescription)
+    if base is not None:
+        diagnosis = beside_base(diagnosis, load_run(base, runs, None, importer, columns), (select, ignore))
     failed: list[TraindoctorError] = []
     for name in wanted:
         try:
-            write_report(diagnosis, name, output, open_it)
+            write_report(diagnosis, name, output, open_it=open_it)
         except MissingDependencyError as error:
             failed.append(error)
     if failed:
@@ -211,30 +206,14 @@ def diagnosis_of(
         return diagnose(found, select=select, ignore=ignore)
 
 
-def write_report(diagnosis: Diagnosis, name: str, output: str | None, open_it: bool) -> None:
-    """Render one format to a file or to standard output, and print the path written."""
-    from . import render
+def beside_base(diagnosis: Diagnosis, base: Run, checks: tuple[Sequence[str], Sequence[str]]) -> Diagnosis:
+    """The same diagnosis, compared with a base run."""
+    from . import diagnose
+    from .comparing import compare as compare_diagnoses
 
-    with progress(f"drawing {name}"):
-        if output == "-":
-            render(diagnosis, sys.stdout.buffer, name)
-            return
-        path = Path(output) if output else default_path(diagnosis, name)
-        render(diagnosis, path, name)
-    click.echo(path)
-    if open_it:
-        click.launch(str(path))
-
-
-def default_path(diagnosis: Diagnosis, name: str) -> Path:
-    """In the folder of a recorded run; in the current folder for logs of other tools and for studies."""
-    run = diagnosis.run
-    if diagnosis.search is not None:
-        return Path(f"report-{Path(diagnosis.search.study.path).stem}.{name}")
-    if run.info.source != "traindoctor":
-        return Path(f"report-{run.id}.{name}")
-    folder = Path(run.info.path or ".")
-    return (folder if folder.is_dir() else folder.parent) / f"report.{name}"
+    with progress("comparing"):
+        before = diagnose(base, select=checks[0], ignore=checks[1])
+        return replace(diagnosis, comparison=compare_diagnoses((before, diagnosis)))
 
 
 @cli.command("import")

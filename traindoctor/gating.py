@@ -21,6 +21,19 @@ highest levels are one."""
 DEFAULT_LEVEL = "high"
 
 
+def level_of(fail_on: str) -> Severity | None:
+    """The least severity that fails.
+
+    Raises:
+        UsageError: there is no such level.
+    """
+    if fail_on not in FAIL_ON:
+        near = difflib.get_close_matches(fail_on, FAIL_ON, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"expected a level out of {', '.join(FAIL_ON)}, found {fail_on!r}{hint}")
+    return FAIL_ON[fail_on]
+
+
 def judge(diagnosis: Diagnosis, fail_on: str = DEFAULT_LEVEL, base: Diagnosis | None = None) -> Gate:
     """Decide which findings fail.
 
@@ -35,11 +48,7 @@ def judge(diagnosis: Diagnosis, fail_on: str = DEFAULT_LEVEL, base: Diagnosis | 
     Raises:
         UsageError: `fail_on` is no level.
     """
-    if fail_on not in FAIL_ON:
-        near = difflib.get_close_matches(fail_on, FAIL_ON, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"expected a level out of {', '.join(FAIL_ON)}, found {fail_on!r}{hint}")
-    least = FAIL_ON[fail_on]
+    least = level_of(fail_on)
     standings: list[Standing] = []
     for finding in diagnosis.findings:
         is_new, why = _compared(finding, base)
