@@ -195,4 +195,4 @@ def _sampled(x: Floats, y: Floats, first: float, last: float) -> Floats:
     is_inside = (x >= first) & (x <= last)
     columns = np.unique(index[is_inside])
     middles = np.asarray([float(np.median(y[is_inside & (index == column)])) for column in columns])
-    return np.interp(np.arange(POINTS), columns, middles)
+    return np.asarray(np.interp(np.arange(POINTS), columns, middles))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 COMPARE_HELP = (
     "A RUN is a path, an id, the beginning of an id, or a log of another tool. Runs that differ in nothing "
     "recorded but their seed are taken together: with two seeds and more of the first recipe or of the "
-    "other, the difference is given with its 95 % t interval (paired where the seeds are the same) and said to "
-    "be better, worse, or within seed noise; with one seed each, that no such thing can be said."
+    "other, the difference is given with its 95 % t interval (paired where the seeds are the same) and "
+    "said to be better, worse, or within seed noise; with one seed each, that no such thing can be said."
 )
 
 

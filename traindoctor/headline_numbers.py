@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -27,10 +28,8 @@ def headline_numbers(runs: Sequence[Run]) -> tuple[Number, ...]:
     for name, better in _metrics(runs):
         kind = " ".join(reversed(name.rsplit("/", 1)))
         unit = names.unit_of(name) or next((u for r in runs if (u := _unit(r, name))), "")
-        found.append(
-            _number(f"best {kind}", unit, better, runs, lambda run, n=name, b=better: _best(run, n, b))
-        )
-        found.append(_number(f"final {kind}", unit, better, runs, lambda run, n=name: _final(run, n)))
+        found.append(_number(f"best {kind}", unit, better, runs, partial(_best, name=name, better=better)))
+        found.append(_number(f"final {kind}", unit, better, runs, partial(_final, name=name)))
     loss = "loss units"
     found += [
         _number(
