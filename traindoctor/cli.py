@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 from .cli_check import check
+from .cli_comment import comment
 from .cli_compare import compare
 from .cli_env import env
 from .cli_lr_find import lr_find, seed_options
@@ -371,6 +372,7 @@ def explain(code: str | None) -> None:
 
 cli.add_command(check)
 cli.add_command(compare)
+cli.add_command(comment)
 cli.add_command(lr_find)
 cli.add_command(prescribe)
 cli.add_command(prove)

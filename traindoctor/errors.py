@@ -69,6 +69,12 @@ class RenderError(TraindoctorError):
     slug = "render-failed"
 
 
+class PostFailedError(TraindoctorError):
+    """A comment could not be put on a pull request."""
+
+    slug = "post-failed"
+
+
 class PluginError(TraindoctorError):
     """A third-party detector, importer or report format is broken; it is named and left out."""
 
