@@ -85,7 +85,7 @@ def score(lrs: Floats, losses: Floats, start: float, *, is_probe: bool) -> Range
     if not math.isfinite(start):
         return refuse(refused, "the loss is not finite before the first step; look at the data and the model")
     end = ending(values, start)
-    if end < 3:
+    if end < 3 or (end < len(values) and not float(values[:end].min()) < start):
         return refuse(
             refused, f"the loss rose from the lowest LR on ({lrs[0]:.3g}); begin lower, with a smaller --min"
         )

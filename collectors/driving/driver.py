@@ -111,6 +111,7 @@ class Driver:
         for handle in self._handles:
             handle.remove()
         self._patches.restore()
+        self.ending.call_off()
 
     def _hook(self, work: Any) -> Any:
         def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -251,8 +252,9 @@ class Driver:
             self.report.write(self.folder)
 
     def finish(self) -> None:
-        """Write what is left. Idempotent, and silent in a child that never stepped."""
-        if self._is_finished or self._pid != os.getpid() or (self.lead is None and not self.report.failure):
+        """Write what is left. Idempotent, and silent in a process that did nothing."""
+        has_news = self.lead is not None or self.report.failure or self.report.is_stopped
+        if self._is_finished or self._pid != os.getpid() or not has_news:
             return
         self._is_finished = True
         if self.range_run is not None:

@@ -102,7 +102,7 @@ class _Session:
             },
         )
 
-    def _step(self, batch: Any, factor: float) -> float:
+    def _step(self, batch: Any, factor: float) -> None:
         optimizer, scaler = self._optimizer, self._scaler
         for group, rate in zip(optimizer.param_groups, self._rates, strict=True):
             if rate is None:
@@ -120,11 +120,11 @@ class _Session:
             return loss
 
         if scaler is None:
-            return float(optimizer.step(closure))
-        loss = closure()
+            optimizer.step(closure)
+            return
+        closure()
         scaler.step(optimizer)
         scaler.update()
-        return float(loss)
 
     def _probe(self, batches: list[Any]) -> list[float]:
         """Loss of each batch, always with the same random numbers; buffers stay as they were."""

@@ -24,6 +24,7 @@ class Ending:
         self.has_begun = False
         self._code = 0
         self._before = before_hard_exit
+        self._timer: threading.Timer | None = None
 
     def begin(self, code: int) -> NoReturn:
         """Raise SystemExit into the script; when it goes on nevertheless, the process is ended under it.
@@ -35,10 +36,15 @@ class Ending:
             self.hard()
         self.has_begun = True
         self._code = code
-        timer = threading.Timer(GRACE_SECONDS, self.hard)
-        timer.daemon = True
-        timer.start()
+        self._timer = threading.Timer(GRACE_SECONDS, self.hard)
+        self._timer.daemon = True
+        self._timer.start()
         raise SystemExit(code)
+
+    def call_off(self) -> None:
+        """Let the process live on, where SystemExit did not end it (an interpreter that was borrowed)."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def hard(self) -> NoReturn:
         """End the process without asking the script again; what it printed and what was recorded is kept."""
