@@ -16,6 +16,8 @@ def gate_sentence(diagnosis: Diagnosis) -> str:
     gate = diagnosis.gate
     if gate is None:
         return ""
+    if gate.is_passed and diagnosis.verdict.state == "not-assessable":
+        return "Gate not passed: the run cannot be assessed."
     if gate.fail_on == "never":
         return "Gate passed: findings never fail it (fail-on never)."
     new = "new " if gate.base else ""

@@ -19,6 +19,7 @@ from .page_model import (
     Facts,
     Figure,
     FindingCard,
+    Headline,
     Page,
     Paragraph,
     Section,
@@ -35,7 +36,7 @@ def text_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
     page = build_page(diagnosis)
     head = page.headline
     order = {f"finding-{index + 1}": index for index in range(len(diagnosis.findings))}
-    lines = [head.title, " · ".join(head.subtitle), "", *_wrapped(f"{head.state}: {head.verdict}")]
+    lines = [head.title, " · ".join(head.subtitle), "", *_wrapped(_verdict(head))]
     for card in finding_cards(diagnosis):
         lines += ["", *_card(card, diagnosis, order, "")]
     return _bytes([*lines, "", *_wrapped(head.checks)])
@@ -44,11 +45,15 @@ def text_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
 def text_page(page: Page) -> bytes:
     """A whole page as text, UTF-8; figures as their title and their lines of block characters."""
     head = page.headline
-    lines = [head.title, " · ".join(head.subtitle), "", *_wrapped(f"{head.state}: {head.verdict}")]
+    lines = [head.title, " · ".join(head.subtitle), "", *_wrapped(_verdict(head))]
     lines += ["", head.checks]
     for section in page.sections:
         lines += ["", section.title, "─" * len(section.title), *_section(section)]
     return _bytes(lines)
+
+
+def _verdict(head: Headline) -> str:
+    return head.verdict if head.verdict.startswith(head.state) else f"{head.state}: {head.verdict}"
 
 
 def _bytes(lines: list[str]) -> bytes:

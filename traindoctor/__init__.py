@@ -13,6 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .collectors.watch import watch as watch
+    from .comparing import compare as compare
+    from .comparison import Comparison as Comparison
     from .errors import TraindoctorError as TraindoctorError
     from .export import export_run as export_run
     from .export import to_frame as to_frame
@@ -36,6 +38,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "watch": ".collectors.watch",
+    "compare": ".comparing",
+    "Comparison": ".comparison",
     "lr_find": ".lr_finding",
     "LrRange": ".lr_range",
     "tune": ".tuning",
@@ -47,7 +51,7 @@ _HOME = {
     ),
     **dict.fromkeys(("Predictions", "Run", "RunInfo", "Series", "SeriesInfo"), ".run"),
 }
-_OWN = ("load", "load_runs", "diagnose", "diagnose_study", "render", "explain", "detectors")
+_OWN = ("load", "load_runs", "diagnose", "diagnose_study", "render", "notebook_html", "explain", "detectors")
 
 
 def load(
@@ -134,6 +138,13 @@ def render(diagnosis: Diagnosis, path: str | Path | IO[bytes], format: str = "")
     from .report_templates.formats import render as render_report
 
     render_report(diagnosis, path, format or None, methods=methods())
+
+
+def notebook_html(diagnosis: Diagnosis) -> str:
+    """Page one and the findings as an HTML frame; a notebook shows it for a diagnosis by itself."""
+    from .report_templates.notebook import notebook_html as framed
+
+    return framed(diagnosis)
 
 
 def explain(code: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, Literal
 
 from .comparison import Comparison
@@ -163,6 +164,11 @@ class Diagnosis:
         plain = jsonable(document)
         assert isinstance(plain, dict)
         return plain
+
+    def _repr_html_(self) -> str:
+        """Page one and the findings, for a notebook; drawn by the reports, which only the door knows."""
+        shown: str = import_module(__package__ or "traindoctor").notebook_html(self)
+        return shown
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:
