@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 def count_on(recorder: Recorder, track: Track, optimizer: Optimizer) -> None:
     """The first step of an optimizer in a restarted process: its steps follow those of the attempt before."""
-    done = steps_done(optimizer)
+    try:
+        done = steps_done(optimizer)
+    except Exception:  # a state of the user's own making; recording goes on without it
+        done = None
     if done is None:
         recorder.note(
             f"this is a restart of the run, and {track.name} keeps no count of its steps: they are counted "

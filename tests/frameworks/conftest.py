@@ -1,6 +1,8 @@
-"""Each example is run once as it is, for all tests that compare a recorded one with it."""
+"""The examples are started ahead, as many at a time as there are cores; a plain run serves all tests."""
 
 import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,14 +10,21 @@ from tests.acceptance.examples import EXAMPLES, plain
 
 
 @pytest.fixture(scope="session")
-def unwatched(tmp_path_factory):
-    """Called with an example's name: the folder where it ran as it is."""
+def workers():
+    """Threads that wait for the scripts."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield pool
 
-    @functools.cache
-    def folder(example):
-        made = tmp_path_factory.mktemp(f"{example}-plain")
-        done = plain(EXAMPLES / "frameworks" / f"{example}.py", cwd=made)
+
+@pytest.fixture(scope="session")
+def unwatched(workers, tmp_path_factory):
+    """Called with an example's name: the future of the folder where it ran as it is."""
+
+    def ran(example, folder):
+        done = plain(EXAMPLES / "frameworks" / f"{example}.py", cwd=folder)
         assert done.returncode == 0, done.stderr
-        return made
+        return folder
 
-    return folder
+    return functools.cache(
+        lambda example: workers.submit(ran, example, tmp_path_factory.mktemp(f"{example}-plain"))
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -61,24 +62,39 @@ LOGGED = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(CASES))
-def trained(request, tmp_path_factory, unwatched) -> tuple[str, Path, Path]:
-    """An example's name, and the folders where it ran plain and with the object."""
-    example = request.param
-    package, name, changes = CASES[example]
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed (make frameworks)")
-    watched = tmp_path_factory.mktemp(f"{example}-object")
-    original = EXAMPLES / "frameworks" / f"{example}.py"
-    script = watched / original.name
-    script.write_text(original.read_text())
+def run_with_object(example: str, folder: Path) -> Path:
+    """Run the example with the object's lines in it."""
+    _, name, changes = CASES[example]
+    script = folder / f"{example}.py"
+    script.write_text((EXAMPLES / "frameworks" / script.name).read_text())
     edit(script, "import torch\n", f"import torch\n{IMPORT.format(name)}")
     for old, new in changes:
         edit(script, old, new)
-    done = plain(script, cwd=watched)
+    done = plain(script, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "traindoctor" not in done.stderr
-    return example, unwatched(example), watched
+    return folder
+
+
+@pytest.fixture(scope="module")
+def watched(workers, unwatched, tmp_path_factory) -> dict[str, Future[Path]]:
+    """Every example that can run, with the object: the future of its folder."""
+    started: dict[str, Future[Path]] = {}
+    for example, (package, _, _) in CASES.items():
+        if importlib.util.find_spec(package) is not None:
+            unwatched(example)
+            folder = tmp_path_factory.mktemp(f"{example}-object")
+            started[example] = workers.submit(run_with_object, example, folder)
+    return started
+
+
+@pytest.fixture(scope="module", params=CASES)
+def trained(request, watched, unwatched) -> tuple[str, Path, Path]:
+    """An example's name, and the folders where it ran plain and with the object."""
+    example = request.param
+    if example not in watched:
+        pytest.skip(f"{CASES[example][0]} is not installed (make frameworks)")
+    return example, unwatched(example).result(), watched[example].result()
 
 
 def test_the_run_is_recorded_and_ends_with_the_training(trained):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,17 +98,31 @@ def values(run: traindoctor.Run, name: str) -> list[float]:
     return run.series[name].values.tolist()
 
 
-@pytest.fixture(scope="module", params=sorted(PACKAGES))
-def trained(request, tmp_path_factory, unwatched) -> tuple[str, Path, Path]:
+@pytest.fixture(scope="module")
+def watched(workers, unwatched, tmp_path_factory) -> dict[str, Future[Path]]:
+    """Every example that can run, under the wrapper: the future of its folder."""
+
+    def ran(example: str, folder: Path) -> Path:
+        done = wrapped(EXAMPLES / "frameworks" / f"{example}.py", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    started: dict[str, Future[Path]] = {}
+    for example, package in PACKAGES.items():
+        if importlib.util.find_spec(package) is not None:
+            unwatched(example)
+            folder = tmp_path_factory.mktemp(f"{example}-wrapped")
+            started[example] = workers.submit(ran, example, folder)
+    return started
+
+
+@pytest.fixture(scope="module", params=PACKAGES)
+def trained(request, watched, unwatched) -> tuple[str, Path, Path]:
     """An example's name, and the folders where it ran plain and wrapped."""
     example = request.param
-    if importlib.util.find_spec(PACKAGES[example]) is None:
+    if example not in watched:
         pytest.skip(f"{PACKAGES[example]} is not installed (make frameworks)")
-    script = EXAMPLES / "frameworks" / f"{example}.py"
-    watched = tmp_path_factory.mktemp(f"{example}-wrapped")
-    done = wrapped(script, cwd=watched)
-    assert done.returncode == 0, done.stderr
-    return example, unwatched(example), watched
+    return example, unwatched(example).result(), watched[example].result()
 
 
 def test_the_weights_are_the_same_to_the_last_bit(trained):
