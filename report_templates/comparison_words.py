@@ -50,10 +50,16 @@ def change_text(number: Number, index: int) -> str:
     return f"{_ARROWS[word]} {_size(number, number.difference(index), number.relative(index))}, {word}"
 
 
+def _points(fraction: float) -> str:
+    """Percentage points, without sign."""
+    text = fmt.number(abs(fraction) * 100, 3)
+    return f"{text} {'point' if text == '1' else 'points'}"
+
+
 def _size(number: Number, difference: float, relative: float) -> str:
     sign = "+" if difference > 0 else "−"
     if number.unit == "fraction":
-        return f"{sign}{fmt.number(abs(difference) * 100, 3)} points"
+        return f"{sign}{_points(difference)}"
     if math.isfinite(relative) and abs(relative) < 10:
         return f"{sign}{fmt.percent(abs(relative))}"
     return f"{sign}{amount(number, abs(difference))}"
@@ -65,7 +71,7 @@ def _same_recipe(comparison: Comparison, number: Number) -> str:
     what = "differ only in their seed" if len(seeds) == len(comparison.runs) else "have the same settings"
     if spread is None:
         return f"The runs {what}."
-    mean, sd = (amount(number, value) for value in (spread.mean, spread.sd))
+    mean, sd = amount(number, spread.mean), spread_size(number, spread.sd)
     return (
         f"The runs {what}: whatever differs is seed noise. {_capital(number.name)}: mean {mean}, "
         f"standard deviation {sd} over {spread.n} runs."
@@ -95,7 +101,7 @@ def signed(number: Number, value: float) -> str:
     """A difference with its sign; fractions in percentage points."""
     sign = "−" if value < 0 else "+"
     if number.unit == "fraction":
-        return f"{sign}{fmt.number(abs(value) * 100, 3)} points"
+        return f"{sign}{_points(value)}"
     return f"{sign}{amount(number, abs(value))}"
 
 
@@ -110,4 +116,4 @@ def run_label(one: ComparedRun, limit: int = 60) -> str:
 
 def spread_size(number: Number, sd: float) -> str:
     """A standard deviation; fractions in percentage points."""
-    return f"{fmt.number(sd * 100, 3)} points" if number.unit == "fraction" else amount(number, sd)
+    return _points(sd) if number.unit == "fraction" else amount(number, sd)
