@@ -25,7 +25,8 @@ from .finding import Diagnosis, Verdict
 from .run import Run, RunInfo, Series, SeriesInfo
 from .search import Search, Study
 from .tuning_plan import Plan
-from .tuning_store import Store, start_length
+from .tuning_samplers import start_length
+from .tuning_store import Store
 from .tuning_trial import ObjectiveMissingError, begin
 
 JOURNAL = "study.journal"

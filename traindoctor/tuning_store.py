@@ -8,7 +8,6 @@ import os
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +15,10 @@ from .analyzer.search.design import even_start, grid
 from .analyzer.search.space import Space, read_space
 from .collectors.importers.optuna_search import OUTCOME, PLAN, RUN, SECONDS, WHY
 from .errors import MissingDependencyError, UnreadableLogError, UsageError
-from .search import Parameter
 from .tuning_lock import KernelLock
 from .tuning_plan import Measured, Outcome, Plan
 from .tuning_processes import end_group, identity, lives
+from .tuning_samplers import distribution_of, sampler_of, start_length
 
 NAME = "tune"
 _MEASURED, _STOP, _HORIZON = "measured", "stop", "horizon"
@@ -93,7 +92,11 @@ class Store:
             stored = Plan.from_json(study.user_attrs.get(PLAN, {}))
             if plan is None:
                 return study
-            if differences := plan.differences(stored):
+            differences = plan.differences(stored)
+            if differences and not any(trial.values for trial in study.get_trials(deepcopy=False)):
+                optuna.delete_study(study_name=NAME, storage=self._storage)  # nothing was learnt under it
+                return self._begun(plan)
+            if differences:
                 raise UsageError(
                     f"{self.path} was begun with another plan ({'; '.join(differences)}); repeat the "
                     "command it was begun with to continue it, or choose another folder with -o"
@@ -199,36 +202,13 @@ class Store:
                 start = even_start(parameters, start_length(plan.trials), plan.seed)
                 self._study.enqueue_trial(start[n])
             else:
-                sampler = self._sampler(n)
+                sampler = sampler_of(self._optuna, plan, n)
         study = self._loaded(sampler)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna's own remarks on its samplers
-            trial = study.ask({p.name: self._distribution(p) for p in parameters})
+            trial = study.ask({p.name: distribution_of(self._optuna, p) for p in parameters})
         trial.study.pruner = self._pruner()
         return trial
-
-    def _sampler(self, n: int) -> Any:
-        """A sampler seeded for the n-th trial, so that a continued study draws what it would have drawn."""
-        seed = (self.plan.seed * 1_000_003 + n) % 2**32
-        samplers: Any = self._optuna.samplers
-        if self.plan.method == "random":
-            return samplers.RandomSampler(seed=seed)
-        if self.plan.method == "gp":
-            if missing := [name for name in ("scipy", "torch") if find_spec(name) is None]:
-                raise MissingDependencyError(
-                    f"--method gp: expected scipy and torch, but {missing[0]} is not installed; "
-                    "install it, or use --method tpe"
-                )
-            return samplers.GPSampler(seed=seed, n_startup_trials=1)
-        return samplers.TPESampler(seed=seed, n_startup_trials=1, constant_liar=True)
-
-    def _distribution(self, parameter: Parameter) -> Any:
-        kinds: Any = self._optuna.distributions
-        if parameter.kind == "choice":
-            return kinds.CategoricalDistribution(parameter.choices)
-        if parameter.kind == "int":
-            return kinds.IntDistribution(int(parameter.low), int(parameter.high), step=parameter.step)
-        return kinds.FloatDistribution(parameter.low, parameter.high, log=parameter.kind == "log")
 
     def _pruner(self) -> Any:
         measured = self.measured()
@@ -318,8 +298,3 @@ class Store:
     def _queue_again(self, trial: Any) -> None:
         if trial.params:
             self._study.enqueue_trial(trial.params, user_attrs={_AGAIN: trial.number})
-
-
-def start_length(n_trials: int) -> int:
-    """Trials of the even start before a model chooses: a third of all, from 1 to 10."""
-    return min(10, max(1, n_trials // 3))

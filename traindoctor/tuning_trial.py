@@ -201,7 +201,7 @@ def missing_objective(name: str, run: Run) -> str:
     """What to say when the objective was not recorded."""
     known = sorted(known for known in run.series if run.get(known) is not None)
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = f" (did you mean {near[0]}?)" if near else ""
     reason = ""
     if name == "loss/validation":
         reason = " (no evaluation with gradients off and a loss was seen)"

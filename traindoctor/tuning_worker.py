@@ -93,7 +93,18 @@ class Worker:
                 self.store.measured(),
                 lambda number, value: self.store.should_stop(trial, number, value),
             )
-            return follow(running, following, self.goes_on)
+            return self._checked(follow(running, following, self.goes_on))
+
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """A trial whose length does not fit the schedule that was set through the hook has failed."""
+        planned = self.horizon
+        if outcome.state != "complete" or not planned or abs(outcome.steps - planned) <= 0.05 * planned:
+            return outcome
+        why = (
+            f"took {outcome.steps} optimizer steps where the schedule was planned over {planned}: with the "
+            "schedule set through the hook, no searched argument may change the length of the training"
+        )
+        return Outcome("failed", why=why, seconds=outcome.seconds, steps=outcome.steps)
 
     def _stop_for(self, error: TraindoctorError) -> None:
         """A call that cannot work, or an objective that nothing recorded, ends the search; others do not."""

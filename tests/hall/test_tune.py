@@ -186,10 +186,20 @@ def test_pruned_trials_are_stopped_and_counted_apart(tmp_path):
     assert f"{len(full)} completed, {len(pruned)} pruned" in done.stdout
 
 
+def test_an_objective_that_was_not_recorded_is_said_and_another_can_be_named(tmp_path):
+    words = ("--", script(tmp_path), "--lr", LR, "--series", "accuracy/test")
+    done = run_tune(tmp_path, "--trials", "2", *words)
+    assert done.returncode == 2
+    assert "recorded were: accuracy/test, loss/train" in done.stderr
+    assert len(study_of(tmp_path).trials) == 1
+    done = run_tune(tmp_path, "--trials", "2", "--objective", "accuracy/test", *words)
+    assert done.returncode == 0, done.stderr
+    assert study_of(tmp_path).better == "higher"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--lr", LR, "--series", "accuracy/test"), "recorded were: accuracy/test, loss/train"),
         (
             ("--lr", LR, "--fail", "no such data set"),
             "the first 3 trials failed: the script ended with code 1",
