@@ -1,8 +1,8 @@
 """Learning-rate finders side by side on the example scripts: whose suggestion is near the best LR of a grid?
 
-The grid runs each script unmodified under a linear decay to zero at LRs half a decade apart and takes the best
-final score. Then `traindoctor lr-find` drives the same script, and torch-lr-finder and Lightning's Tuner get
-the same model, optimizer and loader built here. Run: python -m benchmarks.lr_finders --data FOLDER
+The grid runs each script unmodified under a linear decay to zero at LRs half a decade apart and takes the
+best final score. Then `traindoctor lr-find` drives the same script, and torch-lr-finder and Lightning's
+Tuner get the same model, optimizer and loader built here. Run: python -m benchmarks.lr_finders --data FOLDER
 """
 
 from __future__ import annotations
@@ -88,7 +88,11 @@ def _digits(data: Path) -> Any:
 
 
 TASKS = (
-    Task("mnist_mlp", ("--data", "DATA/mnist.npz", "--subset", "12800", "--epochs", "1"), 0.01, 200, (-6, 1), _mnist),
+    Task(
+        "mnist_mlp",
+        ("--data", "DATA/mnist.npz", "--subset", "12800", "--epochs", "1"),
+        0.01, 200, (-6, 1), _mnist,
+    ),
     Task(
         "cifar10_net",
         ("--data", "DATA/cifar10_subset.npz", "--subset", "6400", "--epochs", "3", "--batch-size", "32"),
@@ -153,7 +157,8 @@ def lightning_tuner(task: Task, data: Path, seed: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = lightning.Trainer(
-            max_epochs=10, accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=folder,
+            max_epochs=10, accelerator="cpu", logger=False, enable_checkpointing=False,
+            default_root_dir=folder,
             enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip
         found = lightning.pytorch.tuner.Tuner(trainer).lr_find(Module(), loader)

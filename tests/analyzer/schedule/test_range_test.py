@@ -11,7 +11,7 @@ LRS = np.geomspace(1e-5, 10.0, 100)
 def curve(half=0.01, low=0.1, rise=1.0, *, start=2.3, floor=0.5, noise=0.0):
     """Falls around `half`, lowest near `low`, above its start from `rise` on."""
     fall = (start - floor) / (1 + (half / LRS) ** 2)
-    up = np.where(LRS > low, (LRS / rise) ** 2 * (start - floor), 0.0)
+    up = np.where(low < LRS, (LRS / rise) ** 2 * (start - floor), 0.0)
     return start - fall + up + noise * np.random.default_rng(0).standard_normal(100)
 
 

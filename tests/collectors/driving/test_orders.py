@@ -1,5 +1,6 @@
 """Orders: what they refuse, and that their JSON form says the same."""
 
+import itertools
 import json
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_range_reaches_from_end_to_end(mode):
     factors = RangeTest(steps=50, mode=mode).factors(0.1)
     assert len(factors) == 50
     assert (factors[0], factors[-1]) == pytest.approx((1e-3, 1e3))
-    steps = [b / a if mode == "exp" else b - a for a, b in zip(factors, factors[1:], strict=False)]
+    steps = [b / a if mode == "exp" else b - a for a, b in itertools.pairwise(factors)]
     assert steps == pytest.approx([steps[0]] * 49)
 
 

@@ -118,12 +118,16 @@ def test_a_loss_that_is_not_finite_from_the_start(tmp_path):
 def test_two_losses_by_turns_are_no_progress_signal(tmp_path):
     one, two = net(0), net(1)
     first, second = SGD(one.parameters(), lr=0.1), SGD(two.parameters(), lr=0.1)
-    with pytest.raises(SystemExit), driving(Orders(range_test=RangeTest()), tmp_path):
+
+    def script():
         for _ in range(9):
             for model, optimizer in ((one, first), (two, second)):
                 optimizer.zero_grad()
                 classify(model, *batch()).backward()
                 optimizer.step()
+
+    with driving(Orders(range_test=RangeTest()), tmp_path), pytest.raises(SystemExit):
+        script()
     (report,) = read_reports(tmp_path)
     assert report.range_test["reason"] == "several-losses"
 
@@ -131,13 +135,17 @@ def test_two_losses_by_turns_are_no_progress_signal(tmp_path):
 def test_two_optimizers_of_one_loss_are_tested_together(tmp_path):
     model = net()
     first, second = SGD(model[0].parameters(), lr=0.1), AdamW(model[2].parameters(), lr=0.01)
-    with pytest.raises(SystemExit), driving(Orders(range_test=RangeTest(steps=20)), tmp_path):
+
+    def script():
         for _ in range(99):
             first.zero_grad()
             second.zero_grad()
             classify(model, *batch()).backward()
             first.step()
             second.step()
+
+    with driving(Orders(range_test=RangeTest(steps=20)), tmp_path), pytest.raises(SystemExit):
+        script()
     (report,) = read_reports(tmp_path)
     assert report.range_test["done"] >= 15
 
@@ -162,12 +170,16 @@ def test_under_a_loss_scaler_the_loss_is_the_scripts(tmp_path):
     model = net()
     optimizer = SGD(model.parameters(), lr=0.1)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    with pytest.raises(SystemExit), driving(Orders(range_test=RangeTest(1e-4, 1e-2, 20)), tmp_path):
+
+    def script():
         for _ in range(99):
             optimizer.zero_grad()
             scaler.scale(classify(model, *batch())).backward()
             scaler.step(optimizer)
             scaler.update()
+
+    with driving(Orders(range_test=RangeTest(1e-4, 1e-2, 20)), tmp_path), pytest.raises(SystemExit):
+        script()
     (report,) = read_reports(tmp_path)
     assert report.range_test["no_probe"] == ""
     assert max(report.range_test["start"]) < 5.0

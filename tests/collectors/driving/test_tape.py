@@ -131,7 +131,7 @@ def test_the_number_of_samples_is_known():
 
 
 def test_what_happened_before_does_not_matter():
-    """The last step's loss is printed, parameters are clipped, an evaluation is done: then the forward pass."""
+    """The last loss is printed, parameters are clipped, an evaluation is done: then the forward pass."""
     model = cnn()
     earlier = classified(model)
 
