@@ -15,6 +15,7 @@ from traindoctor.run import Run
 
 from ..phrases import confidence, measured, place, x_unit
 from ..reference import Curve, Levels, levels, training_curve, validation_curve
+from ..regularisation import regularisation_code
 from ..signal import median3
 
 
@@ -114,8 +115,7 @@ class MemorisationGap:
             ),
             Remedy(
                 "Use more data or augmentation, or regularise more; training longer will not help.",
-                "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.05)\n"
-                "criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)",
+                regularisation_code(run),
             ),
         )
 

@@ -16,16 +16,8 @@ from ..evaluations import AfterBest, after_best
 from ..measures import TRANSFORMED_LOSS, Measure, headline_metric, held_out, validation_loss
 from ..phrases import confidence, measured, place, x_unit
 from ..reference import Curve, levels, require_progress_signal, training_curve, validation_baseline
+from ..regularisation import regularisation_code
 from ..signal import noise_sd
-
-KEEP_THE_BEST = """\
-if validation_loss < best:
-    best, waited = validation_loss, 0
-    torch.save(model.state_dict(), "best.pt")
-else:
-    waited += 1
-if waited >= 5:
-    model.load_state_dict(torch.load("best.pt"))  # and leave the training loop"""
 
 
 @dataclass(frozen=True)
@@ -177,8 +169,9 @@ class Overfitting:
             units,
             Remedy(
                 f"Use the checkpoint of {place(run, after.best_step)} and stop early: the {wasted} {unit} "
-                "since were wasted. More data, augmentation or weight decay move that point later.",
-                KEEP_THE_BEST if measure.is_loss else "",
+                "since were wasted. More data, augmentation or weight decay move that point later; "
+                "`traindoctor prove RUN --new 'train.py with the change' -- train.py` says if it helped.",
+                regularisation_code(run, after.best_step) if measure.is_loss else "",
             ),
         )
 
