@@ -68,7 +68,7 @@ def pull_request_of(environment: Mapping[str, str], number: int | None = None) -
             "expected a token in GITHUB_TOKEN, found none; in a workflow: env: GITHUB_TOKEN: "
             "${{ github.token }}, with permissions: pull-requests: write"
         )
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+    if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", repository):
         raise UsageError(f"expected owner/name in GITHUB_REPOSITORY, found {repository!r}")
     address = urllib.parse.urlsplit(api)
     if address.scheme != "https" and address.hostname not in _LOOPBACK:
