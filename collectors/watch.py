@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from traindoctor.errors import UsageError
+from traindoctor.guard_thread import Guard, Reaction
 
 from . import recorder as process
 from .environment import describe_command, describe_git
@@ -29,8 +30,9 @@ class Watch:
         path: its folder.
     """
 
-    def __init__(self, recorder: Recorder, owns: bool) -> None:
+    def __init__(self, recorder: Recorder, owns: bool, guard: Guard | None = None) -> None:
         self._recorder = recorder
+        self._guard = guard
         self._owns = owns
         self.id = recorder.sink.run_id
         self.path = recorder.sink.folder
@@ -52,6 +54,8 @@ class Watch:
         self._end({"status": "finished", "exception": ""})
 
     def _end(self, end: dict[str, Any]) -> None:
+        if self._guard is not None:
+            self._guard.close()
         if self._owns and process.active() is self._recorder:
             self._recorder.open()
             process.stop(end)
@@ -106,6 +110,7 @@ def watch(
     every: int | None = None,
     budget: float | None = None,
     predictions: bool = True,
+    on_critical: str | Reaction | None = None,
 ) -> Watch:
     """Record this process from now on: `with traindoctor.watch(model, optimizer) as run:`.
 
@@ -122,6 +127,10 @@ def watch(
         every: steps between two samples of the parameter statistics; default: what the budget allows.
         budget: share of the time that parameter statistics may take; default 0.02.
         predictions: whether labels and scores of held-out data are captured.
+        on_critical: what to do when the log shows, twice in a row, that the run cannot be saved (a non-finite
+            loss, divergence, exploding or stale gradients, a model that is not trained): `"raise"` raises
+            `TrainingStoppedError` in this thread; a function is called in another thread, with a mapping that
+            holds `code`, `name`, `message` and `action`. A second process looks every 10 seconds or more.
 
     Raises:
         UsageError: an option is out of range, or `model` or `optimizer` is something else.
@@ -154,9 +163,10 @@ def watch(
         predictions=predictions,
     )
     recorder = _new_recorder(options, Path(out) if out is not None else runs_root())
+    guard = None if on_critical is None else Guard(recorder.sink.folder, on_critical)
     process.start(recorder)
     recorder.adopt(model, given)
-    return Watch(recorder, owns=True)
+    return Watch(recorder, owns=True, guard=guard)
 
 
 def _new_recorder(options: RecorderOptions, root: Path) -> Recorder:

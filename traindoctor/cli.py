@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
@@ -86,6 +86,20 @@ def cli() -> None:
     metavar="FILE",
     help="Train under this prescription.json instead of the script's own learning rate.",
 )
+@click.option(
+    "--stop-on",
+    multiple=True,
+    metavar="critical|CODE",
+    help="Stop the run when this is seen in two looks at its log, one after the other; may be repeated.",
+)
+@click.option(
+    "--look-every",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --stop-on: time between two looks, at least.",
+)
 @seed_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def run(
@@ -94,6 +108,8 @@ def run(
     every: int | None,
     budget: float | None,
     schedule: Path | None,
+    stop_on: tuple[str, ...],
+    look_every: float,
     seed: int | None,
     seed_argument: str | None,
     command: tuple[str, ...],
@@ -111,9 +127,18 @@ def run(
     With --schedule every optimizer step uses the prescribed learning rate; the script's own scheduler goes
     on, and what it had chosen is recorded as script_lr. Where that cannot be done the run ends with a
     sentence and code 70.
+
+    With --stop-on critical a run that cannot be saved any more (a loss that is NaN, divergence, exploding or
+    stale gradients, a model that is not trained) is asked to end as by Ctrl-C, then by SIGTERM; a code or a
+    name of a check (`traindoctor explain`) stops for that finding. The run then ends with a sentence that
+    says why, a file stopped.json in its folder, and code 86.
     """
     from .collectors.launcher.command import LaunchOptions, exec_command
 
+    if stop_on:
+        if schedule is not None or seed is not None or seed_argument is not None:
+            raise UsageError("--stop-on: expected no --schedule and no --seed beside it, found one")
+        _run_guarded(command, stop_on, look_every, LaunchOptions(out, every, name, budget))
     if schedule is None and seed is None and seed_argument is None:
         exec_command(command, LaunchOptions(out, every, name, budget))
     from .driven_run import DrivenOptions, exit_code, run_driven
@@ -122,6 +147,18 @@ def run(
     for sentence in (*trial.notes, *([f"not as ordered: {trial.failure}"] if trial.failure else [])):
         click.echo(f"traindoctor: {plain(sentence)}", err=True)
     sys.exit(exit_code(trial))
+
+
+def _run_guarded(command: tuple[str, ...], stop_on: tuple[str, ...], seconds: float, options: Any) -> None:
+    """Run a script under watch, say why it was stopped, and leave with its exit code."""
+    from .guarding import run_guarded
+
+    ending = run_guarded(command, stop_on, options, seconds)
+    if ending.finding is not None:
+        found = ending.finding
+        sentence = f"stopped for {found.code} {found.name}: {found.message} {found.remedy.text}"
+        click.echo(f"traindoctor: {plain(sentence)}", err=True)
+    sys.exit(ending.exit_code)
 
 
 @cli.command(epilog=RUN_HELP)
