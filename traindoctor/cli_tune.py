@@ -162,7 +162,7 @@ def _say_before(session: Session) -> None:
     store = session.store
     if sys.stderr.isatty():
         sentence = cost_sentence(store.plan, store.space, load_study(store.path), session.n_workers)
-        for text in (*store.space.notes, sentence, f"the study is {store.path}"):
+        for text in (*session.notes, sentence, f"the study is {store.path}"):
             click.echo(f"traindoctor: {plain(text)}", err=True)
 
 

@@ -54,12 +54,14 @@ class Session:
         store: the study.
         folder: receives the runs and the workers' logs.
         n_workers: how many trials run at the same time.
+        notes: what of the command was understood in another way than it stands there.
         replaced: workers that were killed and replaced.
     """
 
     store: Store
     folder: Path
     n_workers: int = 1
+    notes: tuple[str, ...] = ()
     replaced: int = 0
     _workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict[int, "subprocess.Popen[bytes]"])
 
@@ -185,7 +187,8 @@ def open_session(plan: Plan, folder: Path, journal: Path | None = None, workers:
         raise UsageError(
             f"cannot make the folder {folder}: {error.strerror}; choose another with -o"
         ) from None
-    return Session(Store(path.absolute(), plan), folder.absolute(), workers)
+    plan = replace(plan, command=space.argv)
+    return Session(Store(path.absolute(), plan), folder.absolute(), workers, space.notes)
 
 
 def tune(

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class Following:
         if not math.isfinite(value):
             self._give_up("diverged", f"{self.plan.objective} was {value} at evaluation {number}")
         elif self._report(number, value):
-            self._give_up("pruned", f"stopped by Hyperband at evaluation {number}, {value:.6g} then")
+            self._give_up("pruned", f"Hyperband, evaluation {number}")
 
     def _give_up(self, state: str, why: str) -> None:
         if not self.why_stop:
@@ -143,14 +143,14 @@ def follow(running: RunningTrial, following: Following, goes_on: Callable[[], bo
 
 
 def _given_up(following: Following, ended: DrivenTrial) -> Outcome:
-    points = tuple(following.points)
-    penalty = math.nan
-    if following.state == "diverged":
-        run = _read(ended.path)
-        penalty = _limit(following.plan, run) if run is not None else math.nan
-    state: Any = following.state
+    """The outcome of a trial that was stopped; one that had diverged by then has not merely fallen behind."""
+    points, run = tuple(following.points), _read(ended.path)
+    limit = _limit(following.plan, run) if run is not None else math.nan
     value = points[-1] if points else math.nan
-    return Outcome(state, value, penalty, following.why_stop, ended.seconds, points, ended.steps)
+    state, why = following.state, following.why_stop
+    if state == "pruned" and value > limit:
+        state, why = "diverged", _above(following.plan, value)
+    return Outcome(cast("Any", state), value, limit, why, ended.seconds, points, ended.steps)
 
 
 def judged(ended: DrivenTrial, following: Following) -> Outcome:
@@ -181,7 +181,7 @@ def judged(ended: DrivenTrial, following: Following) -> Outcome:
         state, why = "diverged", f"{plan.objective} ended as {value}"
     elif value > limit:
         state = "diverged"
-        why = f"{plan.objective} ended at {value:.6g}, above {DIVERGED_FACTOR:g} x the first training loss"
+        why = _above(plan, value)
     return Outcome(state, value, limit, why, ended.seconds, points, max(ended.steps, run.n_steps))
 
 
@@ -218,6 +218,10 @@ def _limit(plan: Plan, run: Run) -> float:
         return math.nan
     level = float(losses.values[0])  # before any update: no learning rate has touched it
     return DIVERGED_FACTOR * level if math.isfinite(level) and level > 0 else math.nan
+
+
+def _above(plan: Plan, value: float) -> str:
+    return f"{plan.objective} was {value:.4g}, above {DIVERGED_FACTOR:g} x the first training loss"
 
 
 def _ends_badly(run: Run) -> bool:

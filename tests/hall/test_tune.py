@@ -160,7 +160,8 @@ def test_two_workers_share_a_journal_and_ctrl_c_ends_their_scripts(tmp_path):
 
 def test_two_workers_do_the_trials_once_each(tmp_path):
     path = script(tmp_path)
-    words = ("--", path, "--lr", "{lr:log:1e-4:1}", "--wd", "{wd:choice:0,1}", "--sleep", "0.1")
+    # --wd {wd:choice:0,1} without quotes, as bash passes it on
+    words = ("--", path, "--lr", "{lr:log:1e-4:1}", "--wd", "wd:choice:0", "1", "--sleep", "0.1")
     done = run_tune(
         tmp_path, "--method", "grid", "--workers", "2", "--trials", "6", "--prune", "none", *words
     )
