@@ -15,12 +15,11 @@ from .cli_options import RUN_HELP, ScriptCommand, log_options, runs_option, scri
 from .cli_runs import load_run
 from .console import plain, progress
 from .errors import UsageError
-from .prescription import CHANGES_NOTHING, Prescription
-from .prescription_text import prescription_lines
 
 if TYPE_CHECKING:
     from .finding import Diagnosis
     from .prescribing import Case
+    from .prescription import Prescription
     from .run import Run
     from .trial_score import Script
 
@@ -142,6 +141,7 @@ def _swept(
     from dataclasses import replace
 
     from .prescribing import cost_of, decide, sweep, trial_folder
+    from .prescription import Prescription
 
     if isinstance(case.setup, str):
         return Prescription("cannot-tell", why=case.setup)
@@ -214,6 +214,7 @@ def prove(
 
     from . import diagnose
     from .prescribing import default_file, trial_folder
+    from .prescription import Prescription
     from .prescription_file import read_prescription
     from .proving import open_trial
     from .proving import prove as run_proof
@@ -293,6 +294,8 @@ def _interruptible(sentence: str) -> Generator[None]:
 
 
 def _print(prescription: Prescription) -> None:
+    from .prescription_text import prescription_lines
+
     for line in prescription_lines(prescription):
         click.echo(plain(line))
 
@@ -313,6 +316,8 @@ def _write_reports(diagnosis: Diagnosis, prescription: Prescription, formats: st
 
 def _say_next(prescription: Prescription, run: Run, path: Path, words: tuple[str, ...]) -> None:
     """The command that proves it, where there is something to prove."""
+    from .prescription import CHANGES_NOTHING
+
     if prescription.action in CHANGES_NOTHING or prescription.action == "cooldown":
         return
     script = shlex.join(words) if words else "train.py …"
