@@ -97,6 +97,11 @@ def gate_options(function: Any) -> Any:
     help=f"{FORMATS_HELP}  [default: text]",
 )
 @click.option("-o", "--output", metavar="FILE", help="Where to write a single format, - for standard output.")
+@click.option(
+    "--summary/--no-summary",
+    default=None,
+    help="Append Markdown to $GITHUB_STEP_SUMMARY.  [default: where no format was asked for]",
+)
 @log_options
 @runs_option
 def check(
@@ -107,6 +112,7 @@ def check(
     ignore: tuple[str, ...],
     formats: str | None,
     output: str | None,
+    summary: bool | None,
     number: int | None,
     importer: str,
     columns: dict[str, str],
@@ -131,7 +137,7 @@ def check(
         (select, ignore),
     )
     failed = [error for name in wanted if (error := _written(diagnosis, name, output)) is not None]
-    if formats is None and os.environ.get(SUMMARY_VARIABLE):
+    if (formats is None if summary is None else summary) and os.environ.get(SUMMARY_VARIABLE):
         append_summary(diagnosis, Path(os.environ[SUMMARY_VARIABLE]))
     assert diagnosis.gate is not None
     if not diagnosis.gate.is_passed:
