@@ -13,12 +13,15 @@ from tests.hall import comparisons
 from traindoctor.comparing import compare
 from traindoctor.comparison import Comparison
 from traindoctor.errors import UsageError
+from traindoctor.gating import judge
 from traindoctor.report_templates.comparison_formats import FORMATS, comparison_bytes
 from traindoctor.report_templates.comparison_words import change_text, conclusion, shown
 from traindoctor.report_templates.json_report import json_report
 from traindoctor.report_templates.markdown import markdown_report
 from traindoctor.report_templates.page import build_page, key_facts
 
+from .schema_check import violations
+from .test_json import DOCS, SCHEMA
 from .test_markdown import _outside_code
 from .test_notebook import Tags
 
@@ -159,6 +162,27 @@ def test_a_report_with_a_base_has_the_section_and_the_json(pair: Comparison) -> 
     assert section.title == "Compared with main"
     assert "## Compared with main" in markdown_report(diagnosis, {}).decode()
     assert json.loads(json_report(diagnosis, {}))["comparison"] == json.loads(comparison_bytes(pair, "json"))
+
+
+def test_with_base_and_gate_the_json_fits_the_schema(pair: Comparison) -> None:
+    diagnosis = comparisons.diagnosis(pair.runs[1].run, comparisons.finding())
+    judged = replace(diagnosis, comparison=pair, gate=judge(diagnosis, "high", diagnosis))
+    document = json.loads(json_report(judged, {}))
+    assert violations(document, SCHEMA, SCHEMA) == []
+    document["gate"]["passed"] = "yes"
+    del document["comparison"]["runs"]
+    assert len(violations(document, SCHEMA, SCHEMA)) == 2
+
+
+def test_every_key_of_the_json_is_documented() -> None:
+    words = set(re.findall(r"`([a-z_]+)`", (DOCS / "comparison-json.md").read_text()))
+    document = json.loads(comparison_bytes(seeds(0.1), "json"))
+    keys = set(document)
+    for part in document.values():
+        for entry in part if isinstance(part, list) else []:
+            keys |= set(entry) if isinstance(entry, dict) else set()
+    assert "conclusion" in keys
+    assert keys <= words
 
 
 def test_an_unknown_format_is_a_usage_error(pair: Comparison) -> None:
