@@ -193,7 +193,7 @@ def _trial_table(search: Search) -> Table:
     for trial in sorted(study.trials, key=rank)[:_TRIAL_ROWS]:
         values = [_value(trial.parameters[name]) if name in trial.parameters else "" for name in names]
         value = fmt.number(trial.value) if math.isfinite(trial.value) else ""
-        seconds = fmt.duration(trial.seconds) if math.isfinite(trial.seconds) else ""
+        seconds = fmt.duration(trial.seconds).replace(" ", "\u00a0") if math.isfinite(trial.seconds) else ""
         state, why = _STATE_WORDS[trial.state], fmt.prose(trial.why, 100)
         rows.append((f"{trial.number}", state, value, *values, seconds, why))
     columns = (
