@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from traindoctor.names import GRAD_NORM, GRAD_NORM_PART, WEIGHT_CHECKSUM
-from traindoctor.run import Event, Series
+from traindoctor.run import Series
 
 from .parts import OF_PARTS, are_incomplete, merged_norms, merged_parameters
 from .process_log import ProcessLog
