@@ -235,7 +235,7 @@ def prove(
         prescription = replace(prescription, proof=None)
     keep = runs if keep_runs else None
     with trial_folder(keep) as folder:
-        script = _script(words, folder, seed_arg)
+        script = _script(words, folder, seed_arg, is_kept=keep_runs)
         other = None if new is None else replace(script, command=tuple(shlex.split(new)))
         chosen = range(first_seed, first_seed + seeds)
         trial = open_trial(found, prescription, script, other, chosen, place)
@@ -258,10 +258,12 @@ def prove(
 _CHALLENGE = "Another command was compared with the recorded one; nothing was prescribed."
 
 
-def _script(words: tuple[str, ...], out: Path | None, seed_argument: str | None) -> Script:
+def _script(
+    words: tuple[str, ...], out: Path | None, seed_argument: str | None, *, is_kept: bool = False
+) -> Script:
     from .trial_score import Script
 
-    return Script(words, out or Path(), seed_argument)
+    return Script(words, out or Path(), seed_argument, is_kept)
 
 
 def _announce(sentence: str, yes: bool) -> None:

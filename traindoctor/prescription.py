@@ -110,7 +110,7 @@ class ProofRun:
         steps: optimizer steps taken.
         seconds: wall-clock time.
         failure: why there is no score, "" when there is one.
-        path: folder of its run log.
+        path: folder of its run log, "" when it was removed.
     """
 
     side: Side

@@ -138,7 +138,8 @@ def _one_run(trial: Trial, side: Side, seed: int) -> Outcome:
         max_steps=trial.budget,
         wait_for_evaluation=True,
     )
-    return script.run(orders, trial.judge, f"proof {side} seed {seed}", seed, plan)
+    outcome = script.run(orders, trial.judge, f"proof {side} seed {seed}", seed, plan)
+    return outcome if script.is_kept else replace(outcome, path=None)
 
 
 def _listed(plan: Floats) -> list[float]:
@@ -154,7 +155,7 @@ def _proof_run(side: Side, seed: int, outcome: Outcome) -> ProofRun:
         outcome.steps,
         outcome.seconds,
         outcome.failure,
-        str(outcome.path),
+        str(outcome.path or ""),
     )
 
 

@@ -33,7 +33,7 @@ class Outcome:
         steps: optimizer steps that were driven.
         seconds: wall-clock time.
         failure: why there is no score, "" when there is one.
-        path: the run's folder.
+        path: the run's folder, None when it is removed.
         notes: what a reader of the score has to know, in sentences.
     """
 
@@ -42,7 +42,7 @@ class Outcome:
     steps: int
     seconds: float
     failure: str
-    path: Path
+    path: Path | None
     notes: tuple[str, ...] = ()
 
 
@@ -54,12 +54,14 @@ class Script:
         command: as for `traindoctor run`.
         out: folder that receives the folders of the runs.
         seed_argument: how the script takes a seed, None to seed it from outside.
+        is_kept: whether `out` stays when everything is done.
         on_progress: called about ten times a second while a run goes on.
     """
 
     command: tuple[str, ...]
     out: Path
     seed_argument: str | None = None
+    is_kept: bool = False
     on_progress: Callable[[RunningTrial], None] | None = None
 
     def run(
