@@ -9,12 +9,17 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from traindoctor.finding import Severity
+from traindoctor.run import Run
+
 from .configuration import draw
 from .corpus import answers, counted, read_index
 from .corpus_table import kept_section, listed, section, with_section
+from .rivals import INTRODUCTION as OF_RIVALS
+from .rivals import PACKAGES, RULES, compared, package_rule
 from .scoring import Judgement, judge
 from .table import errors as error_lines
-from .table import render
+from .table import provenance, render
 from .trials import generate as generate_split
 from .trials import load_trials
 
@@ -22,6 +27,7 @@ N_DRAWS = {"tune": 110, "report": 330}
 """Draws per split; each is a sweep of three to seven runs, one healthy run and two faulty ones."""
 
 ACCURACY = Path("docs/accuracy.md")
+START, END = "<!-- rivals: begin -->", "<!-- rivals: end -->"
 INTRODUCTION = """# How right the detectors are
 
 Made by `python -m benchmarks.diagnosis all`; how the runs are made is in `benchmarks/diagnosis/README.md`.
@@ -116,6 +122,37 @@ def corpus(place: Path, half: str, lists_errors: bool, write: bool) -> None:
         ACCURACY.write_text(with_section(known, text), encoding="utf-8")
 
 
+@main.command()
+@click.option("--split", type=click.Choice(["tune", "report"]), default="report", show_default=True)
+@DRAWS
+@click.option(
+    "--programs",
+    type=click.Path(path_type=Path),
+    default=Path("/nowhere"),
+    help="Folder with the commands runmedic and trainspotter, of an environment of their own.",
+)
+@WRITE
+def rivals(split: str, draws: int, programs: Path, write: bool) -> None:
+    """Score the rules of other tools, and two packages, on the cached runs."""
+    from traindoctor.analyzer.engine import diagnose
+
+    def ours(run: Run) -> bool:
+        return any(f.severity is not Severity.INFO for f in diagnose(run).findings)
+
+    packages = {name: package_rule(programs, name) for name in PACKAGES}
+    absent = [name for name, rule in packages.items() if rule is None]
+    rules = [("traindoctor", ours), *RULES.items(), *((n, r) for n, r in packages.items() if r is not None)]
+    trials = load_trials(split, n_draws=draws)
+    note = f"Not installed, so not measured: {', '.join(absent)}.\n\n" if absent else ""
+    when = f"Split `{split}`, scored {provenance()}."
+    text = f"{START}\n{OF_RIVALS}\n{note}{when}\n\n{compared(trials, rules)}\n\n{END}\n"
+    click.echo(text)
+    if write:
+        known = ACCURACY.read_text(encoding="utf-8") if ACCURACY.is_file() else INTRODUCTION
+        before, _, rest = known.partition(START)
+        ACCURACY.write_text(f"{before.rstrip()}\n\n{text}{rest.partition(END)[2]}", encoding="utf-8")
+
+
 @main.command("all")
 @click.option("--draws", type=int, default=0, help="Number of draws of the report split; 0 for all.")
 @JOBS
@@ -134,7 +171,9 @@ def publish(parts: list[str], write: bool) -> None:
     if write:
         known = ACCURACY.read_text(encoding="utf-8") if ACCURACY.is_file() else ""
         kept = kept_section(known)
-        ACCURACY.write_text(with_section(text, kept) if kept else text, encoding="utf-8")
+        if START in known and END in known:
+            kept = START + known.partition(START)[2].partition(END)[0] + END + "\n\n" + kept
+        ACCURACY.write_text(f"{text.rstrip()}\n\n{kept}" if kept else text, encoding="utf-8")
 
 
 def judgements(split: str, draws: int) -> list[Judgement]:
