@@ -26,6 +26,7 @@ from .page_model import Block, Bullets, Cell, Column, Fact, Facts, Headline, Pag
 from .page_run import commit_text, length_text
 
 MAX_COLUMNS = 8
+_CHANGES_UP_TO = 3
 _SETTING_ROWS = 60
 
 
@@ -35,7 +36,7 @@ def comparison_page(comparison: Comparison) -> Page:
     runs = comparison.runs
     title = " against ".join(run_label(one, 40) for one in (*runs[1:3], runs[0]))
     if len(runs) > 3:
-        title = f"{len(runs)} runs against {run_label(runs[0], 40)}"
+        title = f"{len(runs) - 1} runs against {run_label(runs[0], 40)}"
     head = Headline(
         title=title,
         subtitle=tuple(f"{one.label}: {length_text(one.run)}" for one in runs[:MAX_COLUMNS]),
@@ -92,11 +93,16 @@ def _counts(comparison: Comparison) -> str:
 def _number_blocks(comparison: Comparison) -> list[Block]:
     runs = comparison.runs[:MAX_COLUMNS]
     columns = [Column("number"), Column(run_label(runs[0], 24), align="right")]
+    has_changes = len(runs) <= _CHANGES_UP_TO
     for one in runs[1:]:
-        columns += [Column(run_label(one, 24), align="right"), Column(f"{one.label} against A", align="left")]
-    rows = tuple(tuple(_number_cells(number, len(runs))) for number in comparison.numbers)
+        columns.append(Column(run_label(one, 24), align="right"))
+        columns += [Column(f"{one.label} against A")] if has_changes else []
+    rows = tuple(
+        tuple(_number_cells(number, len(runs), has_changes=has_changes)) for number in comparison.numbers
+    )
     left_out = len(comparison.runs) - len(runs)
-    note = "▲ better, ▼ worse; ↑ ↓ where neither is. Losses are in the units of the loss function."
+    note = "▲ better, ▼ worse; ↑ ↓ where neither is. " if has_changes else ""
+    note += "Losses are in the units of the loss function."
     note += f" {fmt.plural(left_out, 'more run')} not shown." if left_out else ""
     blocks: list[Block] = [Table("Each run beside A", tuple(columns), rows, note), *_seed_blocks(comparison)]
     if comparison.cautions:
@@ -104,12 +110,12 @@ def _number_blocks(comparison: Comparison) -> list[Block]:
     return blocks
 
 
-def _number_cells(number: Number, n_runs: int) -> list[Cell]:
+def _number_cells(number: Number, n_runs: int, *, has_changes: bool) -> list[Cell]:
     cells: list[Cell] = [number.name]
     for index in range(n_runs):
         known = math.isfinite(number.values[index])
         cells.append(shown(number, index) if known else fmt.number(number.values[index]))
-        if index:
+        if index and has_changes:
             cells.append(change_text(number, index))
     return cells
 

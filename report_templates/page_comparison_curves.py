@@ -77,26 +77,35 @@ def _title(name: str) -> str:
 
 def _panel(comparison: Comparison, runs: tuple[ComparedRun, ...], name: str, title: str) -> Panel | None:
     curves: list[Curve] = []
-    for index, one in enumerate(runs):
+    for one in runs:
         series = one.run.get(name)
         if series is not None and len(series.finite()):
-            curves.append(_curve(series, one, index, comparison, has_band=len(runs) <= _BANDS_UP_TO))
+            curves.append(_curve(series, one, comparison, has_band=len(runs) <= _BANDS_UP_TO))
     return Panel(title, tuple(curves), (), _spans_decades(curves), 1.3) if curves else None
 
 
 def _rates(comparison: Comparison, runs: tuple[ComparedRun, ...]) -> Panel | None:
     """The learning rate of the first param group of each run."""
     curves: list[Curve] = []
-    for index, one in enumerate(runs):
+    for one in runs:
         series = next(iter(one.run.learning_rates().values()), None)
         if series is not None and len(series.finite()):
-            curve = exact_curve(series, one.label, index % _COLOURS, dash=index // _COLOURS, is_stepped=True)
+            colour, dash = _style(one, comparison)
+            curve = exact_curve(series, one.label, colour, dash=dash, is_stepped=True)
             curves.append(_moved(curve, one.run, comparison))
     return Panel("learning rate", tuple(curves), (), _spans_decades(curves)) if curves else None
 
 
-def _curve(series: Series, one: ComparedRun, index: int, comparison: Comparison, *, has_band: bool) -> Curve:
-    curve = replace(noisy_curve(series, one.label, index % _COLOURS), dash=index // _COLOURS)
+def _style(one: ComparedRun, comparison: Comparison) -> tuple[int, int]:
+    """Colour and dash: one for each run, or for each recipe where one has several seeds."""
+    has_seeds = comparison.n_arms < len(comparison.runs)
+    index = one.arm if has_seeds and comparison.n_arms > 1 else comparison.runs.index(one)
+    return index % _COLOURS, index // _COLOURS % _COLOURS
+
+
+def _curve(series: Series, one: ComparedRun, comparison: Comparison, *, has_band: bool) -> Curve:
+    colour, dash = _style(one, comparison)
+    curve = replace(noisy_curve(series, one.label, colour), dash=dash)
     if not has_band:
         nothing = np.empty(0)
         curve = replace(curve, low=nothing, high=nothing, band_x=nothing)

@@ -53,7 +53,7 @@ def compare(diagnoses: Sequence[Diagnosis], x: XAxis | None = None) -> Compariso
         _findings(diagnoses),
         _spreads(numbers, compared),
         _effects(numbers, compared),
-        _cautions(runs),
+        (*_cautions(runs), *_idle_seeds(numbers, compared)),
     )
 
 
@@ -149,7 +149,7 @@ def _spreads(numbers: Sequence[Number], runs: Sequence[ComparedRun]) -> tuple[Sp
         for number in numbers:
             values = list(_by_seed(number, runs, arm).values())
             if number.is_outcome and len(values) >= 2:
-                sd = float(np.std(values, ddof=1))
+                sd = float(np.std(values, ddof=1)) if len(set(values)) > 1 else 0.0
                 found.append(Spread(number.name, arm, len(values), float(np.mean(values)), sd))
     return tuple(found)
 
@@ -166,6 +166,18 @@ def _effects(numbers: Sequence[Number], runs: Sequence[ComparedRun]) -> tuple[Ef
             if effect is not None:
                 found.append(effect)
     return tuple(found)
+
+
+def _idle_seeds(numbers: Sequence[Number], runs: Sequence[ComparedRun]) -> tuple[str, ...]:
+    """Whether runs of different seeds are one and the same: then the seed never reached the script."""
+    outcomes = [number for number in numbers if number.is_outcome]
+    for arm in sorted({one.arm for one in runs}):
+        index = [i for i, one in enumerate(runs) if one.arm == arm]
+        is_seeded = len({runs[i].seed for i in index}) > 1
+        if is_seeded and outcomes and all(len({n.values[i] for i in index}) == 1 for n in outcomes):
+            labels = ", ".join(runs[i].label for i in index)
+            return (f"The seed changes nothing: {labels} gave the same numbers, so they count as one run.",)
+    return ()
 
 
 def _cautions(runs: Sequence[Run]) -> tuple[str, ...]:

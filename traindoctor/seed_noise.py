@@ -36,10 +36,13 @@ def effect_of(
         better: which direction is better.
 
     Returns:
-        None where neither side holds two runs.
+        None where neither side holds two runs, or where the seed changes nothing: runs that are the same to
+        the last digit are one run.
 
     Source: Welch 1947 for unequal variances; the others are textbook t intervals.
     """
+    if _is_constant(first) and _is_constant(other):
+        return None
     shared = [seed for seed in first if seed in other and seed]
     a, b = np.asarray(list(first.values())), np.asarray(list(other.values()))
     basis: Basis
@@ -58,6 +61,10 @@ def effect_of(
         return None
     low, high = mean - half, mean + half
     return Effect(number, arm, basis, n, mean, sd, low, high, _conclusion(low, high, better))
+
+
+def _is_constant(values: Mapping[str, float]) -> bool:
+    return len(set(values.values())) == 1
 
 
 def _conclusion(low: float, high: float, better: Literal["lower", "higher"]) -> Conclusion:

@@ -128,6 +128,13 @@ def test_one_seed_each_tells_nothing() -> None:
     assert found.spreads == ()
 
 
+def test_a_seed_that_changes_nothing_is_no_repetition() -> None:
+    found = of(*(run(f"{lr}-{i}", seed=i, lr=lr, best=0.5 - lr) for lr in (0.1, 0.2) for i in range(3)))
+    assert found.effects == ()
+    assert {spread.sd for spread in found.spreads} == {0.0}
+    assert "The seed changes nothing: A, B, C gave the same numbers" in found.cautions[0]
+
+
 def test_seeds_of_one_recipe_give_their_spread() -> None:
     found = of(run("a", seed=1, best=0.5), run("b", seed=2, best=0.6))
     (spread,) = [s for s in found.spreads if s.number == "best validation loss"]

@@ -146,6 +146,7 @@ def test_many_runs_fit_the_page() -> None:
     runs = [comparisons.run(f"r{i}", lr=0.1 + 0.01 * i) for i in range(12)]
     text = comparison_bytes(compare([comparisons.diagnosis(run) for run in runs]), "md").decode()
     assert "4 more runs not shown" in text
+    assert "against A |" not in text.split("Each run beside A")[1].split("Losses are")[0]
     assert "The first 8 of 12 runs are drawn" in text
 
 
