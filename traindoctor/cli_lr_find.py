@@ -39,7 +39,7 @@ def seed_options(function: Callable[..., T]) -> Callable[..., T]:
 @click.option(
     "--steps",
     type=click.IntRange(min=20),
-    default=100,
+    default=400,
     show_default=True,
     help="Optimizer steps of the test; a few at the lowest LR come before.",
 )

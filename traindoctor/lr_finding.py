@@ -147,7 +147,7 @@ def lr_find(
     loss_fn: Callable[..., Any],
     loader: Any,
     *,
-    steps: int = 100,
+    steps: int = 400,
     minimum: float | None = None,
     maximum: float | None = None,
     mode: str = "exp",

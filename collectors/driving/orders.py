@@ -72,7 +72,7 @@ class RangeTest:
 
     minimum: float | None = None
     maximum: float | None = None
-    steps: int = 100
+    steps: int = 400
     mode: Literal["exp", "linear"] = "exp"
     probe_samples: int = 128
 
