@@ -9,7 +9,7 @@ NIGHTLY := .venv-nightly
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check frameworks nightly wheel-test bench accuracy picture docs clean
+.PHONY: help setup demo test lint types contracts check frameworks nightly wheel-test bench accuracy picture screenshots docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ docs: setup ## regenerate docs/detectors.md and docs/importers.md from the code
 
 picture: setup ## regenerate the README's picture from the demo's report
 	$(BIN)/python scripts/picture.py --demo $(DEMO)
+
+screenshots: setup ## pictures of the demo's report: light, dark, phone, print, under Jenkins' policy
+	$(BIN)/python scripts/screenshots.py --page $(DEMO)/lr-too-high.html --out build/screenshots
 
 clean: ## remove what make made
 	rm -rf $(VENV) $(FRAMEWORKS) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

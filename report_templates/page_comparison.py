@@ -245,5 +245,5 @@ def _run_table(comparison: Comparison) -> Table:
         )
         for one in comparison.runs
     )
-    titles = ("", "name", "id", "status", "length", "time", "commit", "seed", "verdict")
+    titles = ("run", "name", "id", "status", "length", "time", "commit", "seed", "verdict")
     return Table("The runs", tuple(Column(title) for title in titles), rows)
