@@ -74,7 +74,7 @@ def _look(folder: Path, codes: list[str]) -> tuple[list[Finding], int]:
 def _main() -> None:
     folder, seconds, names = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
     with suppress(OSError, AttributeError):
-        os.nice(10)
+        os.nice(5)
     over = threading.Event()
 
     def wait_for_the_end() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from traindoctor.run import Series
+from traindoctor.run import Event, Series
 
 from .process_log import ProcessLog
 
@@ -39,6 +39,19 @@ def merge_attempts(
             for quantity in {**parameters, **log.parameters}
         }
     return series, parameters, notes
+
+
+def resumes(attempts: Sequence[ProcessLog]) -> list[Event]:
+    """An event for each restart, at the step from which it counts, with the last one reached before."""
+    found: list[Event] = []
+    reached: int | None = None
+    for log in attempts:
+        if log.first_step is None:
+            continue
+        if reached is not None:
+            found.append(Event(Begins(log).of(""), "resume", {"from": reached}))
+        reached = log.n_steps - 1
+    return found
 
 
 class Begins:

@@ -18,7 +18,7 @@ from traindoctor.run import Run, RunInfo, RunStatus
 from traindoctor.runlog import SUFFIX
 
 from ..environment import boot_id, host_name, process_start
-from .attempts import merge_attempts
+from .attempts import merge_attempts, resumes
 from .facts import run_facts
 from .merging import attempts_of, merge_ranks, rank_notes
 from .process_log import ProcessLog, read_process_log
@@ -127,7 +127,8 @@ def _run(path: Path, attempts: Sequence[Sequence[ProcessLog]], notes: list[str])
     run_id = _run_id(path, newest)
     name = newest.meta.get("name") or newest.header.get("name")
     sentences = [*newest.meta["diagnostics"], *rank_notes(attempts[-1]), *joins, *notes, *fact_notes]
-    events = sorted((event for log in merged for event in log.events), key=lambda event: event.step)
+    told = [*(event for log in merged for event in log.events), *resumes(merged)]
+    events = sorted(told, key=lambda event: event.step)
     facts = {"status": status, "source": "traindoctor", **facts}
     info = RunInfo(path=str(path), diagnostics=tuple(sentences), **facts)
     if np.isnan(info.seconds) and STEP_TIME in series:

@@ -83,10 +83,14 @@ def test_watch_raises_in_the_training(tmp_path: Path):
 
 def test_a_reason_is_raised_in_the_thread_that_asked_or_told_to_a_function():
     said = {"code": "TD103", "name": "non-finite", "message": "It broke.", "action": "Go back."}
-    with pytest.raises(TrainingStoppedError, match=r"TD103 non-finite: It broke\. Go back\."):
+
+    def train() -> None:
         raise_in(threading.get_ident(), stopped(said))
         for _ in range(1000):
             pass
+
+    with pytest.raises(TrainingStoppedError, match=r"TD103 non-finite: It broke\. Go back\."):
+        train()
     with pytest.raises(UsageError, match="expected 'raise' or a function"):
         Guard(Path(), "rise")
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ import pytest
 from tests.logs import PARAMETERS, QUANTITIES, header, write_small_log
 from traindoctor.collectors.environment import describe_process
 from traindoctor.collectors.importers import process_log
+from traindoctor.collectors.importers.attempts import resumes
 from traindoctor.collectors.importers.facts import run_facts
 from traindoctor.collectors.importers.native import read_run
+from traindoctor.collectors.importers.process_log import ProcessLog
 from traindoctor.errors import RunNotFoundError, UnreadableLogError
+from traindoctor.run import Series
 from traindoctor.runlog import Kind, LogWriter, encode_block, encode_rows
 
 FACTS = {
@@ -354,3 +358,15 @@ def test_facts_are_json_all_the_way(folder):
     json.dumps(
         [dict(info.environment), dict(info.config), [dict(g) for o in info.optimizers for g in o.groups]]
     )
+
+
+def test_a_restart_is_an_event_with_what_had_been_reached():
+    def attempt(number, steps):
+        return ProcessLog(
+            Path("x"), header={"attempt": number}, series={"loss/train": Series(steps, 1.0 * steps)}
+        )
+
+    logs = [attempt(0, np.arange(0, 50)), attempt(1, np.arange(40, 90)), ProcessLog(Path("empty"))]
+    (event,) = resumes(logs)
+    assert (event.step, event.kind, dict(event.data)) == (40, "resume", {"from": 49})
+    assert not resumes(logs[:1])
