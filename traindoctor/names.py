@@ -68,6 +68,12 @@ SERIES: tuple[Quantity, ...] = (
     ),
     Quantity("lr", "1/step", "learning rate the step used, per param group", "optimizer step, post hook"),
     Quantity(
+        "script_lr",
+        "1/step",
+        "learning rate the script itself had chosen, where a prescribed one was used in its place",
+        "optimizer step, pre hook",
+    ),
+    Quantity(
         GRAD_NORM,
         "loss units / weight unit",
         "L2 norm of all gradients as the optimizer used them (after clipping)",
