@@ -20,7 +20,7 @@ model = torch.nn.Linear(4, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 WATCH
 try:
-    for step in range(20_000):
+    for step in range(100_000):
         x = torch.randn(8, 4)
         loss = (model(x) ** 2).mean()
         if BROKEN and step > 30:
