@@ -7,8 +7,8 @@ from torch.optim import SGD, Adam, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from tests.collectors.driving.drives import driving, net, train
-from tests.recordings import read, recording, values
-from traindoctor.collectors.driving.driver import FAILURE_CODE
+from tests.recordings import loader, read, recording, values
+from traindoctor.collectors.driving.driver import FAILURE_CODE, Driver
 from traindoctor.collectors.driving.orders import LrPlan, Orders, absolute
 from traindoctor.collectors.driving.reports import read_reports
 
@@ -302,3 +302,44 @@ def test_a_plan_of_another_length_is_noted(steps, said, tmp_path):
     (report,) = read_reports(tmp_path)
     assert report.steps == steps
     assert said in report.notes[0]
+
+
+def test_the_script_goes_on_until_its_next_evaluation_and_learns_nothing_more(tmp_path):
+    model, batches = net(), loader(20, 5)
+    held_out = loader(10, 5, seed=3)
+    optimizer = AdamW(model.parameters(), lr=0.1)
+    weights = []
+
+    def script():
+        for _ in range(9):
+            for x, y in batches:
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x), y).backward()
+                optimizer.step()
+                weights.append(model[0].weight.detach().clone())
+            with torch.no_grad():
+                for x, y in held_out:
+                    nn.functional.cross_entropy(model(x), y)
+
+    orders = Orders(max_steps=6, wait_for_evaluation=True)
+    with recording(tmp_path), driving(orders, tmp_path) as driver, pytest.raises(SystemExit):
+        script()
+    assert driver.report.steps == 8  # the epoch's end, after which the evaluation came
+    assert not torch.equal(weights[4], weights[5])
+    assert torch.equal(weights[5], weights[7])
+    assert values(read(tmp_path), "lr/0")[5:] == [0.1, 0.0, 0.0]
+
+
+def test_a_run_whose_starter_is_gone_ends(tmp_path, monkeypatch):
+    model = net()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    driver = Driver(Orders(lr=0.2), tmp_path, ends_with_parent=True)
+    driver.install()
+    monkeypatch.setattr("os.getppid", lambda: 1)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            train(model, optimizer, n=40)
+    finally:
+        driver.uninstall()
+    assert ended.value.code == 143
+    assert read_reports(tmp_path)[0].steps == 0
