@@ -57,6 +57,13 @@ class TrialFailedError(TraindoctorError):
     slug = "trial-failed"
 
 
+class TrainingStoppedError(TraindoctorError):
+    """The training was stopped because of what its own log shows; only raised where that was asked for."""
+
+    slug = "training-stopped"
+    exit_code = 86
+
+
 class MissingDependencyError(TraindoctorError):
     """An optional package or system library that this step needs is not installed."""
 
