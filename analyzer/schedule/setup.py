@@ -12,6 +12,7 @@ from traindoctor.finding import Finding
 from traindoctor.prescription import Schedule
 from traindoctor.run import Run
 
+from ..phrases import is_native
 from . import wording
 from .evidence import MIN_HOT_SAMPLES, LrFacts, hot_update_ratio, lr_factor, lr_facts, rises_at_end
 from .objective import Judge, judge_of
@@ -82,7 +83,7 @@ def sweep_setup(run: Run, schedule: Schedule, findings: Sequence[Finding]) -> Se
 
 
 def _obstacle(run: Run, facts: LrFacts | None, seen: Signs) -> str:
-    if run.n_steps == 0:
+    if run.n_steps == 0 or (facts is None and is_native(run) and not run.info.optimizers):
         return wording.NO_STEPS
     if facts is None:
         return wording.NO_LR

@@ -167,6 +167,7 @@ class TestSetup:
         [
             (build([]), "no optimizer step"),
             (build(np.ones(N)), "No positive learning rate"),
+            (build(np.ones(N), info=known_info(optimizers=())), "no optimizer step"),
             (build(np.ones(N), lr=np.full(N, 0.1)), "No validation"),
             (build(np.ones(50), lr=np.full(50, 0.1), validation=np.ones(3)), "50 optimizer steps"),
             (recorded(info=known_info(loss_role="gan")), "not mean progress"),
