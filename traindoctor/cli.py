@@ -18,7 +18,8 @@ from .cli_env import env
 from .cli_lr_find import lr_find, seed_options
 from .cli_options import RUN_HELP, log_options, percent, runs_option
 from .cli_output import FORMATS_HELP, formats_asked_for, write_report
-from .cli_prescribe import prescribe, prove
+from .cli_prescribe import prescribe
+from .cli_prove import prove
 from .cli_runs import load_run
 from .cli_tune import tune
 from .console import (

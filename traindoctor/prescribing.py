@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 FIRST_RUNS = 3
 """Short runs that every sweep makes."""
 
-SHAPES = ("linear", "linear-lambda", "cosine", "wsd", "one-cycle")
-"""Schedules to choose from; the keys of `analyzer.schedule.templates.TEMPLATES`."""
-
 Told = Callable[[int, int, float], None]
 """Called before each short run: its number from 1 on, the largest number there may be, its peak LR."""
 
