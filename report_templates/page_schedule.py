@@ -9,7 +9,7 @@ from typing import Any
 
 from traindoctor.finding import Diagnosis, Prescription, Schedule
 from traindoctor.json_values import jsonable
-from traindoctor.prescription import ACTION_WORDS
+from traindoctor.prescription import ACTION_WORDS, CHANGES_NOTHING, NOT_PROVEN
 
 from . import number_format as fmt
 from .page_curves import schedule_figure
@@ -46,8 +46,13 @@ def prescription_section(diagnosis: Diagnosis) -> Section:
         blocks.append(Code("Prescribed schedule, ready to paste", fmt.code(prescription.code)))
     if prescription.why:
         blocks.append(Paragraph(f"Why: {fmt.prose(prescription.why)}"))
+    measured = _instead_of_estimates(diagnosis)
+    if measured:
+        blocks.append(Paragraph(measured))
     if prescription.proof is not None:
         blocks += proof_blocks(prescription.proof)
+    elif prescription.sweep is not None and prescription.action not in CHANGES_NOTHING:
+        blocks.append(Paragraph(NOT_PROVEN))
     blocks += sweep_blocks(prescription)
     if prescription.alternative.strip():
         caption = "Cheaper: finish the recorded run by annealing it from its last checkpoint"
@@ -82,6 +87,17 @@ def _sentence(prescription: Prescription) -> str:
     if prescription.action in {"cannot-tell", "keep"} or not math.isfinite(prescription.peak_lr):
         return f"{words}."
     return f"{words}: peak learning rate {fmt.number(prescription.peak_lr)}."
+
+
+def _instead_of_estimates(diagnosis: Diagnosis) -> str:
+    """Which finding's estimate of the learning rate is replaced by a measured one; "" where none is."""
+    estimating = [finding.code for finding in diagnosis.findings if "suggested factor" in finding.evidence]
+    if diagnosis.prescription.sweep is None or not estimating:
+        return ""
+    return (
+        f"{' and '.join(estimating)} above estimates a learning rate from the log; this one was measured by "
+        "short runs and takes its place."
+    )
 
 
 def _tone(prescription: Prescription) -> Tone:

@@ -52,6 +52,9 @@ ACTION_WORDS: Mapping[Action, str] = {
 }
 """Each verdict in words."""
 
+NOT_PROVEN = "Not proven yet: run `traindoctor prove` before you adopt it."
+"""Said of a change that rests on short runs alone."""
+
 CHANGES_NOTHING: frozenset[Action] = frozenset({"keep", "cannot-tell"})
 """The verdicts after which there is nothing to apply."""
 

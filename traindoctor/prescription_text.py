@@ -6,7 +6,16 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from .prescription import ACTION_WORDS, CHANGES_NOTHING, MOST_DIFFERENCE, Prescription, Proof, ProofRun, Sweep
+from .prescription import (
+    ACTION_WORDS,
+    CHANGES_NOTHING,
+    MOST_DIFFERENCE,
+    NOT_PROVEN,
+    Prescription,
+    Proof,
+    ProofRun,
+    Sweep,
+)
 
 WIDTH = 100
 _INDENT = 10
@@ -36,6 +45,8 @@ def prescription_lines(prescription: Prescription) -> Iterator[str]:
             yield from _labelled(label if index == 0 else "", f"- {sentence}")
     if prescription.proof is not None:
         yield from proof_lines(prescription.proof)
+    elif is_change and prescription.sweep is not None:
+        yield from _labelled("proof", NOT_PROVEN)
     if prescription.code:
         yield ""
         yield from prescription.code.rstrip().splitlines()

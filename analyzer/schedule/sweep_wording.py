@@ -81,10 +81,11 @@ def changed(
         "and then falls to zero."
     )
     return (
-        f"{direction} the peak learning rate by a factor of {times:.2g}, from {evidence['lr_peak']:.2g} to "
-        f"{evidence['lr_estimate']:.2g}. {_estimate(setup, evidence)}.{edge}{verb} {shape} All param groups "
-        f"are scaled by the same factor. {_others(setup)}{_unproven()}"
-    )
+        f"{direction} the peak learning rate by a factor of {_rounded(times)}, "
+        f"from {evidence['lr_peak']:.2g} to {evidence['lr_estimate']:.2g}. {_estimate(setup, evidence)}."
+        f"{edge}{verb} {shape} All param groups "
+        f"are scaled by the same factor. {_others(setup)}"
+    ).rstrip()
 
 
 def reshaped(setup: Setup, evidence: Mapping[str, float]) -> str:
@@ -93,8 +94,8 @@ def reshaped(setup: Setup, evidence: Mapping[str, float]) -> str:
         f"Keep the peak of {evidence['lr_peak']:.2g} and change the schedule: "
         f"{_shape_fault(setup, evidence)}. Warm up over 5 % of the steps, then fall to zero. "
         f"{_estimate(setup, evidence)}: within a factor of 3.2 of the present peak, so that stays. "
-        f"{_others(setup)}{_unproven()}"
-    )
+        f"{_others(setup)}"
+    ).rstrip()
 
 
 def _shape_fault(setup: Setup, evidence: Mapping[str, float]) -> str:
@@ -111,15 +112,15 @@ def _shape_fault(setup: Setup, evidence: Mapping[str, float]) -> str:
     return "the present one cannot be scaled as it is, or a check found it mismatched"
 
 
+def _rounded(times: float) -> str:
+    return f"{times:.2g}" if times < 10 else f"{float(f'{times:.2g}'):,.0f}"
+
+
 def _others(setup: Setup) -> str:
     first = setup.seen.first
     if first is None:
         return ""
     return f"{first.code} ({first.name}) was found as well and may remain at any learning rate. "
-
-
-def _unproven() -> str:
-    return "This is not proven yet: run `traindoctor prove` before you adopt it."
 
 
 def assumptions(setup: Setup) -> tuple[str, ...]:
