@@ -44,6 +44,13 @@ def seed_options(function: Callable[..., T]) -> Callable[..., T]:
     help="Optimizer steps of the test; a few at the lowest LR come before.",
 )
 @click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Do the test so often, each time on other batches, and take the geometric mean.",
+)
+@click.option(
     "--mode",
     type=click.Choice(["exp", "linear"]),
     default="exp",
@@ -68,6 +75,7 @@ def lr_find(
     minimum: float | None,
     maximum: float | None,
     steps: int,
+    repeats: int,
     mode: str,
     outs: tuple[Path, ...],
     timeout: float | None,
@@ -97,8 +105,10 @@ def lr_find(
     for path in outs:
         check_suffix(path)
     test = RangeTest(minimum, maximum, steps, "linear" if mode == "linear" else "exp")
-    with progress(f"range test of {steps} steps"):
-        found = find_in_script(command, test, seed=seed, seed_argument=seed_argument, timeout=timeout)
+    with progress(f"{repeats} range tests of {steps} steps"):
+        found = find_in_script(
+            command, test, repeats=repeats, seed=seed, seed_argument=seed_argument, timeout=timeout
+        )
     for sentence in found.sentences():
         click.echo(plain(sentence))
     for path in outs:

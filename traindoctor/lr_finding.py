@@ -7,6 +7,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,18 @@ _ENDED = {
 }
 
 
+LEAD_IN = 37
+"""Steps by which each repetition begins later, so that it meets other batches under the same seed."""
+
+MOST_APART = 1.0
+"""Decades between the suggestions of two repetitions above which neither is believed."""
+
+
 def find_in_script(
     command: Sequence[str],
     test: RangeTest,
     *,
+    repeats: int = 2,
     seed: int | None = None,
     seed_argument: str | None = None,
     timeout: float | None = None,
@@ -44,6 +53,7 @@ def find_in_script(
     Args:
         command: as for `traindoctor run`.
         test: the range.
+        repeats: how often the test is done; the answer is the geometric mean.
         seed: see `start_trial`.
         seed_argument: see `start_trial`.
         timeout: seconds after which the script is stopped.
@@ -53,22 +63,49 @@ def find_in_script(
         UsageError: the command cannot be started.
         TrialFailedError: the script failed, or trained without an optimizer of torch.
     """
-    folder = Path(tempfile.mkdtemp(prefix="traindoctor-lr-find-"))
     told = None if on_progress is None else lambda _: on_progress()
-    try:
-        trial = run_trial(
-            command,
-            Orders(range_test=test),
-            out=folder,
-            name="lr-find",
-            seed=seed,
-            seed_argument=seed_argument,
-            timeout=timeout,
-            on_progress=told,
-        )
-        return answer(_measured(trial), trial.notes)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+    def one(number: int) -> LrRange:
+        folder = Path(tempfile.mkdtemp(prefix="traindoctor-lr-find-"))
+        try:
+            trial = run_trial(
+                command,
+                Orders(range_test=replace(test, lead_in=number * LEAD_IN)),
+                out=folder,
+                name="lr-find",
+                seed=seed,
+                seed_argument=seed_argument,
+                timeout=timeout,
+                on_progress=told,
+            )
+            return answer(_measured(trial), trial.notes)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return repeated(one, repeats)
+
+
+def repeated(one: Callable[[int], LrRange], repeats: int) -> LrRange:
+    """The geometric mean of several tests; the refusal of the first that refuses, or where they disagree."""
+    found: list[LrRange] = []
+    for number in range(repeats):
+        found.append(one(number))
+        if not found[-1]:
+            return found[-1]
+    logs = np.log10([each.lr for each in found])
+    apart = float(np.ptp(logs))
+    singles = tuple(each.lr for each in found)
+    first = replace(found[0], repeats=singles)
+    if repeats < 2:
+        return first
+    listed = ", ".join(f"{lr:.3g}" for lr in singles)
+    if apart > MOST_APART:
+        why = f"{repeats} repetitions of the test disagree by a factor of {10**apart:.0f} ({listed})"
+        return replace(first, lr=math.nan, low=math.nan, high=math.nan, refusal=why)
+    middle = 10.0 ** float(np.mean(logs))
+    shift = middle / first.lr
+    notes = (*first.notes, f"geometric mean of {repeats} repetitions of the test: {listed}")
+    return replace(first, lr=middle, low=first.low * shift, high=first.high * shift, notes=notes)
 
 
 def _measured(trial: Trial) -> DriverReport:
@@ -151,6 +188,7 @@ def lr_find(
     minimum: float | None = None,
     maximum: float | None = None,
     mode: str = "exp",
+    repeats: int = 2,
     scaler: Any = None,
 ) -> LrRange:
     """A learning-rate range test in a notebook; afterwards everything is as it was before.
@@ -168,6 +206,7 @@ def lr_find(
         minimum: lowest LR of the first param group; None = its LR / 1000.
         maximum: highest; None = its LR x 1000.
         mode: `exp` or `linear`.
+        repeats: how often the test is done, each on other batches; the answer is the geometric mean.
         scaler: a GradScaler, if the training uses one.
 
     Raises:
@@ -175,10 +214,17 @@ def lr_find(
     """
     from .collectors.driving.in_process import measure
 
+    if repeats < 1:
+        raise UsageError(f"lr_find: expected at least 1 repetition, found {repeats}")
     if mode not in ("exp", "linear"):
         raise UsageError(f"lr_find: expected mode exp or linear, found {mode!r}")
     test = RangeTest(minimum, maximum, steps, "linear" if mode == "linear" else "exp")
-    return answer(measure(model, optimizer, loss_fn, loader, test, scaler))
+
+    def one(number: int) -> LrRange:
+        later = replace(test, lead_in=number * LEAD_IN)
+        return answer(measure(model, optimizer, loss_fn, loader, later, scaler))
+
+    return repeated(one, repeats)
 
 
 def write_answer(found: LrRange, path: Path) -> None:

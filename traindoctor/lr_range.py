@@ -34,6 +34,8 @@ class LrRange:
         lrs: LR of each step of the test, shape (n,).
         losses: loss after each step, shape (n,), loss units.
         start: loss before the first step.
+        repeats: what each repetition suggested, unit 1/step; `lr` is their geometric mean, and all else here
+            is of the first.
     """
 
     lr: float
@@ -50,6 +52,7 @@ class LrRange:
     lrs: Floats
     losses: Floats
     start: float
+    repeats: tuple[float, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is a suggestion."""
@@ -58,7 +61,7 @@ class LrRange:
     def to_json(self) -> dict[str, Any]:
         """The JSON object, numbers that are not finite as text."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        units = dict.fromkeys(("lr", "low", "high", "base_lr", "half", "minimum", "lrs"), "1/step")
+        units = dict.fromkeys(("lr", "low", "high", "base_lr", "half", "minimum", "lrs", "repeats"), "1/step")
         units |= {"losses": "loss units", "start": "loss units"}
         document = {"format": FORMAT, "kind": "traindoctor lr-find", **fields, "units": units}
         plain = jsonable(document)

@@ -68,6 +68,8 @@ class _Session:
     ) -> DriverReport:
         probe: list[Any] = []
         n_samples = 0
+        for _ in range(test.lead_in):
+            next(batches, None)
         while n_samples < test.probe_samples and len(probe) < test.probe_samples:
             batch = next(batches, None)
             if batch is None:

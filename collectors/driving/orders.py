@@ -68,6 +68,7 @@ class RangeTest:
         steps: number of steps.
         mode: `exp`: equal ratios between steps; `linear`: equal differences.
         probe_samples: samples whose loss is evaluated after each step.
+        lead_in: steps at the lowest LR before anything else, so that a repeated test meets other batches.
     """
 
     minimum: float | None = None
@@ -75,6 +76,7 @@ class RangeTest:
     steps: int = 400
     mode: Literal["exp", "linear"] = "exp"
     probe_samples: int = 128
+    lead_in: int = 0
 
     def __post_init__(self) -> None:
         for name, given in (("lowest", self.minimum), ("highest", self.maximum)):
@@ -84,8 +86,11 @@ class RangeTest:
             raise UsageError(f"range test: expected at least 20 steps, found {self.steps}")
         if self.mode not in ("exp", "linear"):
             raise UsageError(f"range test: expected mode exp or linear, found {self.mode!r}")
-        if self.probe_samples < 1:
-            raise UsageError(f"range test: expected at least 1 probe sample, found {self.probe_samples}")
+        if self.probe_samples < 1 or self.lead_in < 0:
+            raise UsageError(
+                "range test: expected at least 1 probe sample and a lead-in of 0 or more steps, found "
+                f"{self.probe_samples} and {self.lead_in}"
+            )
 
     def factors(self, base: float) -> tuple[float, ...]:
         """Factor on the base LRs at each step, shape (steps,).

@@ -161,7 +161,9 @@ class RangeRun:
         """Between two steps at the lowest LR: put the next batch on a tape, or begin the test."""
         self._stop_tape()
         is_enough = self._n_samples >= self._test.probe_samples or len(self._probes) >= MOST_PROBES
-        gave_up = bool(self._no_probe) or driven.steps > MOST_PROBES + _PATIENCE
+        if driven.steps < self._test.lead_in:
+            return
+        gave_up = bool(self._no_probe) or driven.steps - self._test.lead_in > MOST_PROBES + _PATIENCE
         everyone = self._driver.agreement.decide(f"armed.{driven.steps}", is_enough or gave_up)
         if everyone:
             self._is_arming = False

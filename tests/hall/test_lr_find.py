@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import traindoctor
 from tests.recordings import values
 from traindoctor.collectors.driving.reports import DriverReport
 from traindoctor.errors import UsageError
-from traindoctor.lr_finding import answer, write_answer
+from traindoctor.lr_finding import answer, repeated, write_answer
 from traindoctor.prescription import Prescription
 from traindoctor.prescription_file import write_prescription
 from traindoctor.run import Series
@@ -90,6 +91,19 @@ def test_every_form_can_be_written(suffix, changes, tmp_path):
         assert b"<svg" in data
         assert b"mathdefault" not in data
         assert b"http://" not in data.replace(b"http://www.w3.org", b"")
+
+
+def test_repetitions_are_averaged_or_not_believed():
+    once = answer(report())
+    found = repeated(lambda number: replace(once, lr=once.lr * 4.0**number), 2)
+    assert found.lr == pytest.approx(2 * once.lr)
+    assert found.high == pytest.approx(2 * once.high)
+    assert found.repeats == pytest.approx((once.lr, 4 * once.lr))
+    apart = repeated(lambda number: replace(once, lr=once.lr * 20.0**number), 2)
+    assert not apart
+    assert "disagree by a factor of 20" in apart.refusal
+    refused = answer(report(reason="no-loss"))
+    assert repeated(lambda number: (once, refused)[number], 2) is refused
 
 
 def test_a_form_that_is_unknown_is_named(tmp_path):

@@ -21,7 +21,7 @@ def test_the_rule_by_hand():
     found = score(lrs, losses, 2.0, is_probe=True)
     # middle 1.4: the last step above it before the lowest is at 1e-3; the lowest at 1
     assert (found.half, found.minimum, found.ended) == (1e-3, 1.0, 100.0)
-    assert found.lr == pytest.approx((1e-3 * 1.0) ** 0.5 / 1.3)
+    assert found.lr == pytest.approx(1.0 / 1.6)
     assert found.high / found.lr == pytest.approx(10**0.55)
     assert found.lr / found.low == pytest.approx(10**0.55)
 

@@ -91,6 +91,20 @@ def test_a_long_test_is_measured_now_and_then(tmp_path):
     assert found["factors"][-1] == pytest.approx(0.1)
 
 
+def test_a_repetition_begins_later(tmp_path):
+    seen = []
+
+    def loss(model, x, y):
+        seen.append(x)
+        return classify(model, x, y)
+
+    found, report, _ = measured_in(
+        tmp_path, 99, test=RangeTest(1e-4, 1e-2, 20, probe_samples=16, lead_in=9), loss=loss
+    )
+    assert report.steps == 9 + 1 + 20  # the tenth batch is the probe
+    assert found["n_samples"] == 16
+
+
 def test_divergence_ends_the_test(tmp_path):
     found, _, ended = measured_in(
         tmp_path, 999, test=RangeTest(1e-3, 1e9, 60), loss=lambda m, x, y: (m(x) - x[:, :3]).pow(2).mean()
