@@ -70,9 +70,13 @@ class Trial:
         left = 2 * len(self.seeds) - len(self.finished())
         seconds = self.run.info.seconds * self.budget / max(self.run.n_steps, 1)
         return (
-            f"proof: {left} runs of {self.budget} optimizer steps each ({len(self.seeds)} seeds, old and "
-            f"new), about {recorded_seconds(left * seconds)} in all (from the recorded run)"
+            f"proof: {_plural(left, 'run')} of {self.budget} optimizer steps each "
+            f"({_plural(len(self.seeds), 'seed')}, old and new), about {recorded_seconds(left * seconds)} in all (from the recorded run)"
         )
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def open_trial(

@@ -173,7 +173,7 @@ def test_an_interrupt_keeps_what_was_run_and_the_same_command_goes_on(place, mon
     assert read_prescription(file).proof.decision == "unfinished"
     monkeypatch.setattr(trials, "run_trial", real)
     done = call(*words)
-    assert "proof: 1 runs of 120 optimizer steps" in done.stderr
+    assert "proof: 1 run of 120 optimizer steps" in done.stderr
     assert read_prescription(file).proof.decision in ("adopt", "keep")
 
 

@@ -180,7 +180,7 @@ class TestProof:
         assert (kept.proof.decision, len(kept.proof.runs), kept.basis) == ("unfinished", 3, "log")
         monkeypatch.setattr(trials, "run_trial", training)
         trial = open_trial(run, kept, script(tmp_path), None, (1, 2), path)
-        assert "proof: 1 runs of 120 optimizer steps" in trial.cost()
+        assert "proof: 1 run of 120 optimizer steps" in trial.cost()
         found = prove(trial)
         assert training.calls[3:] == ["proof new seed 2"]
         assert found.proof.decision in ("adopt", "keep")
