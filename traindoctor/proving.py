@@ -71,7 +71,8 @@ class Trial:
         seconds = self.run.info.seconds * self.budget / max(self.run.n_steps, 1)
         return (
             f"proof: {_plural(left, 'run')} of {self.budget} optimizer steps each "
-            f"({_plural(len(self.seeds), 'seed')}, old and new), about {recorded_seconds(left * seconds)} in all (from the recorded run)"
+            f"({_plural(len(self.seeds), 'seed')}, old and new), "
+            f"about {recorded_seconds(left * seconds)} in all (from the recorded run)"
         )
 
 
