@@ -15,7 +15,8 @@ from torch.amp.grad_scaler import GradScaler
 from ..recorders.internals import dynamo_callback, left_alone, untraced_like
 from ..recorders.patches import Patches
 from .orders import RangeTest
-from .tape import Replay, Tape, UnrecordableError
+from .tape import Tape
+from .tape_replay import Replay, UnrecordableError
 
 if TYPE_CHECKING:
     from .driver import Driven, Driver

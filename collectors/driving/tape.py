@@ -12,8 +12,6 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +20,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..recorders.internals import n_dispatch_modes
+from .tape_replay import Constant, Operator, RandomState, Replay, Slot, UnrecordableError
 
 MOST_OPERATORS = 50_000
 """Operators of one training step; more than that between two steps is not one."""
@@ -29,68 +28,6 @@ MOST_OPERATORS = 50_000
 _RANDOM = torch.Tag.nondeterministic_seeded
 _COLLECTIVES = ("c10d", "_c10d_functional", "_dtensor", "fsdp")
 _TENSORS = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
-
-
-class UnrecordableError(Exception):
-    """The loss cannot be replayed; the message ends the sentence "because …"."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    number: int
-
-
-@dataclass(slots=True, eq=False)
-class _Constant:
-    """A tensor that depends on no parameter; `value` is a copy once the tape is cut."""
-
-    value: Tensor
-    is_written: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RandomState:
-    """The state of the random numbers of one device."""
-
-    device: torch.device
-    state: Tensor
-
-    @classmethod
-    def of(cls, leaves: list[Any]) -> RandomState:
-        """The one that an operator with these arguments draws from.
-
-        Raises:
-            UnrecordableError: torch does not tell it for this kind of device.
-        """
-        device = next((leaf.device for leaf in leaves if isinstance(leaf, Tensor)), torch.device("cpu"))
-        if device.type == "cpu":
-            return cls(device, torch.get_rng_state())
-        if device.type == "cuda":
-            return cls(device, torch.cuda.get_rng_state(device))
-        raise UnrecordableError(f"the forward pass draws random numbers on {device.type}")
-
-    def now(self) -> RandomState:
-        """The state that the device has at present."""
-        return RandomState.of([torch.empty(0, device=self.device)])
-
-    def set(self) -> None:
-        """Make it the device's state."""
-        if self.device.type == "cpu":
-            torch.set_rng_state(self.state)
-        else:
-            torch.cuda.set_rng_state(self.state, self.device)
-
-
-@dataclass(slots=True, eq=False)
-class _Operator:
-    function: Any
-    leaves: list[Any]
-    spec: Any
-    results: list[int | None]
-    alias: int
-    random_state: RandomState | None = None
-    trouble: str = ""
-    free: list[int] = field(default_factory=list[int])
 
 
 class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
@@ -101,7 +38,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         untyped.__init__()
         self.is_on = False
         self._pid = os.getpid()
-        self._operators: list[_Operator] = []
+        self._operators: list[Operator] = []
         self._slots: dict[int, tuple[weakref.ref[Tensor], int]] = {}
         self._aliases: list[int] = []
         self._written: set[int] = set()
@@ -127,18 +64,18 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         try:
             operator = self._before(func, leaves, spec)
         except UnrecordableError as error:  # it matters only if the loss is made of it
-            operator = _Operator(func, [], spec, [], -1, trouble=str(error))
+            operator = Operator(func, [], spec, [], -1, trouble=str(error))
         result = func(*args, **kwargs)
         if operator is not None:
             self._after(operator, result)
         return result
 
-    def _before(self, func: Any, leaves: list[Any], spec: Any) -> _Operator | None:
+    def _before(self, func: Any, leaves: list[Any], spec: Any) -> Operator | None:
         kept: list[Any] = []
         depends = False
         for leaf in leaves:
             kept.append(self._named(leaf) if isinstance(leaf, Tensor) else leaf)
-            depends = depends or isinstance(kept[-1], (_Slot, Tensor))
+            depends = depends or isinstance(kept[-1], (Slot, Tensor))
         if not depends:
             return None
         self._check(func, leaves)
@@ -146,11 +83,11 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
             written = kept[position]
             if isinstance(written, Tensor):
                 raise UnrecordableError("the forward pass changes a parameter")
-            if isinstance(written, _Constant):
-                kept[position] = _Constant(written.value.clone(), is_written=True)
+            if isinstance(written, Constant):
+                kept[position] = Constant(written.value.clone(), is_written=True)
                 self._written.add(written.value.untyped_storage().data_ptr())
         state = RandomState.of(leaves) if _RANDOM in func.tags else None
-        return _Operator(func, kept, spec, [], -1, state)
+        return Operator(func, kept, spec, [], -1, state)
 
     def _named(self, tensor: Tensor) -> Any:
         """The slot of a tensor that depends on parameters, a parameter itself, or a constant."""
@@ -158,12 +95,12 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
             raise UnrecordableError(f"the model computes with tensors of type {type(tensor).__name__}")
         known = self._slots.get(id(tensor))
         if known is not None and known[0]() is tensor:
-            return _Slot(known[1])
+            return Slot(known[1])
         if tensor.requires_grad and tensor.is_leaf:
             return tensor
         if tensor.requires_grad:
             raise UnrecordableError("part of the model runs compiled, or in other threads")
-        return _Constant(tensor)
+        return Constant(tensor)
 
     def _check(self, func: Any, leaves: list[Any]) -> None:
         if func.namespace in _COLLECTIVES:
@@ -178,9 +115,9 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         """Whether results of the model were written into the memory of a tensor that is taken as constant."""
         return bool(self._written) and tensor.untyped_storage().data_ptr() in self._written
 
-    def _after(self, operator: _Operator, result: Any) -> None:
+    def _after(self, operator: Operator, result: Any) -> None:
         returns = [info.alias_info is not None for info in operator.function._schema.returns]
-        source = next((leaf for leaf in operator.leaves if isinstance(leaf, _Slot)), None)
+        source = next((leaf for leaf in operator.leaves if isinstance(leaf, Slot)), None)
         for index, leaf in enumerate(pytree.tree_leaves(result)):
             if not isinstance(leaf, Tensor) or (leaf.is_leaf and leaf.requires_grad):
                 operator.results.append(None)
@@ -213,10 +150,10 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         replay.verify(float(root.item()))
         return replay
 
-    def _needed(self, root: int) -> list[_Operator]:
+    def _needed(self, root: int) -> list[Operator]:
         """The operators behind a result, with those that write into something behind it."""
         slots, aliases = {root}, {self._aliases[root]}
-        found: list[_Operator] = []
+        found: list[Operator] = []
         last_used = {root}
         for operator in reversed(self._operators):
             writes = operator.function._schema.is_mutable and operator.alias in aliases
@@ -224,7 +161,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
                 continue
             if operator.trouble:
                 raise UnrecordableError(operator.trouble)
-            used = {leaf.number for leaf in operator.leaves if isinstance(leaf, _Slot)}
+            used = {leaf.number for leaf in operator.leaves if isinstance(leaf, Slot)}
             made = {number for number in operator.results if number is not None}
             operator.free = sorted((used | made) - last_used)
             last_used |= used | made
@@ -234,74 +171,11 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
         return found[::-1]
 
 
-class Replay:
-    """Operators that compute one loss.
-
-    Attributes:
-        n_samples: largest first dimension among the constants that are no scalars, 1 without any.
-    """
-
-    def __init__(self, operators: list[_Operator], root: int) -> None:
-        self._operators = operators
-        self._root = root
-        constants = [leaf.value for op in operators for leaf in op.leaves if isinstance(leaf, _Constant)]
-        floats = [c for c in constants if c.ndim > 1 and c.is_floating_point()]
-        self.n_samples = (
-            int(floats[0].shape[0]) if floats else max((len(c) for c in constants if c.ndim), default=1)
-        )
-
-    def loss(self) -> float:
-        """The loss under the weights of the moment; nothing of the script's is changed."""
-        used = {op.random_state.device: op.random_state for op in self._operators if op.random_state}
-        before = [state.now() for state in used.values()]
-        slots: dict[int, Tensor] = {}
-        try:
-            with torch.no_grad(), _without_autocast():
-                for operator in self._operators:
-                    _perform(operator, slots)
-            return float(slots[self._root].item())
-        finally:
-            for state in before:
-                state.set()
-
-    def verify(self, loss: float) -> None:
-        """Compare with the loss that the script computed.
-
-        Raises:
-            UnrecordableError: they differ.
-        """
-        try:
-            again = self.loss()
-        except Exception as error:
-            raise UnrecordableError(f"its operators cannot be run again ({type(error).__name__})") from error
-        if not abs(again - loss) <= 1e-3 * abs(loss) + 1e-7 and not (again != again and loss != loss):
-            raise UnrecordableError(f"computed again it is {again:.6g} instead of {loss:.6g}")
-
-
-def _perform(operator: _Operator, slots: dict[int, Tensor]) -> None:
-    def present(leaf: Any) -> Any:
-        if isinstance(leaf, _Slot):
-            return slots[leaf.number]
-        if isinstance(leaf, _Constant):
-            return leaf.value.clone() if leaf.is_written else leaf.value
-        return leaf.detach() if isinstance(leaf, Tensor) else leaf
-
-    if operator.random_state is not None:
-        operator.random_state.set()
-    args, kwargs = pytree.tree_unflatten([present(leaf) for leaf in operator.leaves], operator.spec)
-    results = pytree.tree_leaves(operator.function(*args, **kwargs))
-    for number, result in zip(operator.results, results, strict=True):
-        if number is not None:
-            slots[number] = result
-    for number in operator.free:
-        slots.pop(number, None)
-
-
 def _kept(leaf: Any) -> Any:
     """A constant as a copy of its own: the script may use its memory again. `verify` tells if it did."""
-    if not isinstance(leaf, _Constant) or leaf.is_written:
+    if not isinstance(leaf, Constant) or leaf.is_written:
         return leaf
-    return _Constant(leaf.value.detach().clone())
+    return Constant(leaf.value.detach().clone())
 
 
 def written_arguments(func: Any, leaves: list[Any]) -> list[int]:
@@ -313,14 +187,6 @@ def written_arguments(func: Any, leaves: list[Any]) -> list[int]:
     return [
         i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and i < len(written) and written[i]
     ]
-
-
-def _without_autocast() -> ExitStack:
-    """The operators were written down with their casts; they are not to be cast again."""
-    stack = ExitStack()
-    for kind in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-        stack.enter_context(torch.autocast(kind, enabled=False))
-    return stack
 
 
 def _top_mode() -> Any:

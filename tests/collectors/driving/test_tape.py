@@ -6,7 +6,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from tests.recordings import fingerprint
-from traindoctor.collectors.driving.tape import Tape, UnrecordableError
+from traindoctor.collectors.driving.tape import Tape
+from traindoctor.collectors.driving.tape_replay import UnrecordableError
 
 torch.set_num_threads(1)
 X = torch.randn(16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
