@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ def main(folder, killed_at):
     attempt = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     folder, is_last = Path(folder), rank == world - 1
     resumes = (folder / "killed").exists()
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", timeout=timedelta(seconds=30))  # ranks that miss each other try again
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
