@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -187,8 +188,8 @@ GOOD = "good setting"
 def tables(results: Mapping[str, Any], names: Sequence[str]) -> str:
     """The two tables in Markdown, with the counts."""
     rows = [
-        "| example | setting | LR | verdict | new peak | sweep | old → new (3 seeds) | change | decision |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| example | setting | LR | verdict | new peak | sweep | score | old → new | change | decision |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     wins = cases = kept = 0
     for name in names:
@@ -204,7 +205,8 @@ def tables(results: Mapping[str, Any], names: Sequence[str]) -> str:
                 cases, wins = cases + 1, wins + is_adopted
     head = (
         f"`prescribe` and then `prove` won in **{wins} of {cases}** faulty settings; the answer to the good "
-        f"setting was *keep* in **{kept} of {len(names)}** examples.\n"
+        f"setting was *keep* in **{kept} of {len(names)}** examples. Scores are medians of 3 seeds, the "
+        "change is the mean over the pairs in which no run diverged.\n"
     )
     return "\n".join([head, *rows, "", *_grids(results, names)])
 
@@ -217,26 +219,28 @@ def _row(name: str, fault: str, found: Mapping[str, Any]) -> str:
             side: [run["score"] for run in proof["runs"] if run["side"] == side and not run["failure"]]
             for side in ("old", "new")
         }
-        old_new = " → ".join(_mean(sides[side]) for side in ("old", "new"))
-        change = _percent(proof["mean"])
+        old_new = " → ".join(_median(sides[side]) for side in ("old", "new"))
+        change = _percent(proof["differences"])
         decision = "adopt" if proof["decision"] == "adopt" else "keep what you have"
     peak = f"{found['peak']:.2g}" if isinstance(found["peak"], float) else "–"
     sweep = f"{found['sweep_runs']} x {found['share']:.2f} runs"
-    cells = (name, fault, f"{found['lr']:.2g}", found["action"], peak, sweep, old_new, change, decision)
+    score = found["objective"]
+    lr = f"{found['lr']:.2g}"
+    cells = (name, fault, lr, found["action"], peak, sweep, score, old_new, change, decision)
     return f"| {' | '.join(cells)} |"
 
 
-def _mean(scores: Sequence[float | str]) -> str:
+def _median(scores: Sequence[float | str]) -> str:
     numbers = [score for score in scores if isinstance(score, float) and math.isfinite(score)]
     lost = len(scores) - len(numbers)
-    text = f"{sum(numbers) / len(numbers):.4g}" if numbers else ""
+    text = f"{statistics.median(numbers):.4g}" if numbers else ""
     return f"{text}{' and ' if text and lost else ''}{f'{lost} diverged' if lost else ''}" or "–"
 
 
-def _percent(mean: Any) -> str:
-    if not isinstance(mean, float):
-        return "–"
-    return "old diverged" if mean <= -math.log(99) else f"{100 * math.expm1(mean):+.1f} %"
+def _percent(differences: Sequence[float]) -> str:
+    """Mean change over the pairs in which no run diverged."""
+    kept = [value for value in differences if abs(value) < math.log(99)]
+    return f"{100 * math.expm1(statistics.mean(kept)):+.1f} %" if kept else "old diverged"
 
 
 def _grids(results: Mapping[str, Any], names: Sequence[str]) -> list[str]:
