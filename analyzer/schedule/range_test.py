@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BIAS = 1.6
-"""The lowest loss lies this factor above the best LR: the median over 12 tasks (docs/lr-find.md)."""
+"""The lowest loss lies about this factor above the best LR: median over 12 tasks (docs/lr-find.md)."""
 
 PROBE_DECADES = 0.55
 """Root mean square error of the suggestion, in decades of LR, when fixed samples were scored."""
@@ -67,7 +67,7 @@ def score(lrs: Floats, losses: Floats, start: float, *, is_probe: bool) -> Range
     What comes after the loss has risen above its start does not count: those steps train weights that a too
     large step threw away. `half`, the last LR before the lowest loss at which the loss was still above the
     middle between start and lowest, is told and not used: the more slowly the LR rises the earlier it comes
-    (a factor of 3 between 100 and 400 steps), while the LR of the lowest loss stays where it is.
+    (by a factor of 2.5 between 100 and 400 steps).
 
     Args:
         lrs: LR of each step of the test, increasing, unit 1/step, shape (n,).
