@@ -100,10 +100,11 @@ def score(lrs: Floats, losses: Floats, start: float, *, is_probe: bool) -> Range
             f"the loss did not fall clearly at any LR: by {drop:.3g} from {start:.4g}, where at least "
             f"{needed:.3g} is needed to tell it from noise; there is nothing to choose an LR by",
         )
-    if best == len(values) - 1:
+    if end == len(values) and float(lrs[best]) * BIAS > float(lrs[-1]):
         return refuse(
             refused,
-            f"the loss was lowest at the highest LR of the test ({lrs[-1]:.3g}); go on with a larger --max",
+            f"the loss was lowest at {lrs[best]:.3g}, next to the highest LR of the test ({lrs[-1]:.3g}); go on "
+            "with a larger --max",
         )
     half = half_drop(values, start, best)
     decades = PROBE_DECADES if is_probe else TRAINING_DECADES
