@@ -103,8 +103,8 @@ def score(lrs: Floats, losses: Floats, start: float, *, is_probe: bool) -> Range
     if end == len(values) and float(lrs[best]) * BIAS > float(lrs[-1]):
         return refuse(
             refused,
-            f"the loss was lowest at {lrs[best]:.3g}, next to the highest LR of the test ({lrs[-1]:.3g}); go on "
-            "with a larger --max",
+            f"the loss was lowest at {lrs[best]:.3g}, next to the highest LR of the test ({lrs[-1]:.3g}); go "
+            "on with a larger --max",
         )
     half = half_drop(values, start, best)
     decades = PROBE_DECADES if is_probe else TRAINING_DECADES
