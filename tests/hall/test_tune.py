@@ -41,15 +41,20 @@ def run_tune(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def begin_tune(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(folder, *words), cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True, preexec_fn=listen_to_ctrl_c,
     )  # fmt: skip
+
+
+def listen_to_ctrl_c() -> None:
+    """Tests that run in the background of a shell inherit that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def study_of(folder: Path) -> Study:
     return load_study(folder / "out" / "study.journal")
 
 
-def wait_for(condition, seconds=60.0):
+def wait_for(condition, seconds=120.0):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         found = condition()
@@ -151,7 +156,7 @@ def test_two_workers_share_a_journal_and_ctrl_c_ends_their_scripts(tmp_path):
     facts = wait_for(lambda: running_attributes(tmp_path))
     wait_for(lambda: len(study_of(tmp_path).of_state("running")) == 2)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert not is_alive(facts["script"]["pid"])
     study = study_of(tmp_path)
