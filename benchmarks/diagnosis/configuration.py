@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .tasks import Task, tasks_of
+from .tasks import SPLITS, Task, tasks_of
 
 STARTING_LR = {"sgd": 0.1, "momentum": 0.03, "adam": 3e-3, "adamw": 3e-3, "rmsprop": 1e-3}
 """Middle of the learning-rate sweep of each optimizer."""
@@ -37,6 +37,14 @@ class Fault:
         nan_at: step (as a share of the run) whose inputs hold a NaN; negative for never.
         bad_batch_at: step (share of the run) from which 3 batches have inputs 1000 times too large.
         lr_jump_at: step (share of the run) from which all learning rates are 100 times larger.
+        momentum: replaces 0.9, of SGD with momentum and of Adam's first moment; 0 leaves it.
+        eps: replaces the number that an adaptive optimizer adds to its denominator; 0 leaves it.
+        reset_at: step (share of the run) at which all weights are drawn anew; negative for never.
+        label_shift: class ids of the training labels are off by one.
+        validation_factor: multiplies the validation inputs only.
+        probabilities: the model ends with a softmax or sigmoid although the loss expects logits.
+        step_for_epoch: a per-epoch scheduler is stepped after every step.
+        detached: no gradient flows from the last layer into those before it.
     """
 
     kind: str = ""
@@ -58,6 +66,14 @@ class Fault:
     nan_at: float = -1.0
     bad_batch_at: float = -1.0
     lr_jump_at: float = -1.0
+    momentum: float = 0.0
+    eps: float = 0.0
+    reset_at: float = -1.0
+    label_shift: bool = False
+    validation_factor: float = 1.0
+    probabilities: bool = False
+    step_for_epoch: bool = False
+    detached: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +142,7 @@ _ARCHITECTURES = {
 
 def draw(split: str, index: int) -> Config:
     """Draw number `index` of a split; tasks take turns, everything else is random but fixed."""
-    rng = np.random.default_rng([{"tune": 1, "report": 2}[split], index])
+    rng = np.random.default_rng([SPLITS.index(split) + 1, index])
     tasks = tasks_of(split)
     task = tasks[index % len(tasks)]
     optimizer = str(rng.choice(list(STARTING_LR)))

@@ -26,8 +26,20 @@ def build_model(config: Config, data: Data) -> nn.Module:
         model = _conv(config, data)
     else:
         model = _mlp(config, data)
+    if config.fault.detached and isinstance(model, nn.Sequential):
+        model.insert(len(model) - 1, Detached())
     _initialise(model, config)
+    if config.fault.probabilities:
+        model = nn.Sequential(model, nn.Softmax(dim=1) if data.y_train.dtype == torch.long else nn.Sigmoid())
     return model
+
+
+class Detached(nn.Module):
+    """Passes values on and holds gradients back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same values, out of the graph."""
+        return x.detach()
 
 
 def _mlp(config: Config, data: Data) -> nn.Sequential:

@@ -14,17 +14,21 @@ from .configuration import Config
 
 def build_optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     """The optimizer of a configuration, fused where torch can: that halves the cost of a step."""
-    lr, decay = config.lr, config.weight_decay
+    lr, decay, eps = config.lr, config.weight_decay, config.fault.eps or 1e-8
+    momentum = config.fault.momentum or 0.9
     if config.optimizer == "sgd":
         return optim.SGD(parameters, lr=lr, weight_decay=decay, fused=True)
     if config.optimizer == "momentum":
         nesterov = bool(config.seed % 2)
-        return optim.SGD(parameters, lr=lr, momentum=0.9, nesterov=nesterov, weight_decay=decay, fused=True)
+        return optim.SGD(
+            parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=decay, fused=True
+        )
+    betas = (momentum, 0.999)
     if config.optimizer == "adam":
-        return optim.Adam(parameters, lr=lr, weight_decay=decay, fused=True)
+        return optim.Adam(parameters, lr=lr, betas=betas, eps=eps, weight_decay=decay, fused=True)
     if config.optimizer == "adamw":
-        return optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=True)
-    return optim.RMSprop(parameters, lr=lr, weight_decay=decay, foreach=True)
+        return optim.AdamW(parameters, lr=lr, betas=betas, eps=eps, weight_decay=decay, fused=True)
+    return optim.RMSprop(parameters, lr=lr, eps=eps, weight_decay=decay, foreach=True)
 
 
 @dataclass
@@ -58,6 +62,7 @@ def build_stepper(config: Config, optimizer: optim.Optimizer, steps_per_epoch: i
     horizon = max(2, round(calls * config.fault.horizon))
     scheduler = _scheduler(config, optimizer, horizon)
     unit = "epoch" if config.per_epoch or config.fault.wrong_unit else "step"
+    unit = "step" if config.fault.step_for_epoch else unit
     if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
         return Stepper(scheduler, "evaluation", config.n_steps)
     if config.schedule == "one-cycle":

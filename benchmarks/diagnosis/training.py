@@ -158,6 +158,8 @@ class Training:
         self.model.train()
         if step == round(fault.lr_jump_at * config.n_steps):
             _multiply_lr(self.optimizer, self.stepper.scheduler, 100.0)
+        if step == round(fault.reset_at * config.n_steps):
+            _replace_weights(self.model, build_model(config, self.data))
         if fault.clear_gradients:
             self.optimizer.zero_grad()
         for x, y in batches:
@@ -216,6 +218,9 @@ def spoil(data: Data, config: Config) -> Data:
     if fault.label_noise:
         wrong = torch.from_numpy(rng.random(len(y)) < fault.label_noise)
         y = torch.where(wrong.view(-1, *[1] * (y.dim() - 1)), y[rng.permutation(len(y))], y)
+    if fault.label_shift:
+        y = (y + 1) % data.n_outputs
+    x_validation = x_validation * fault.validation_factor if fault.validation_factor != 1 else x_validation
     if fault.sorted_data:
         order = (y if y.dim() == 1 else y[:, 0]).argsort()
         x, y = x[order], y[order]
@@ -237,6 +242,12 @@ def _spoil_batch(x: Tensor, config: Config, step: int) -> Tensor:
     if fault.bad_batch_at >= 0 and 0 <= step - round(fault.bad_batch_at * config.n_steps) < 3:
         x = x * 1000
     return x
+
+
+@torch.no_grad()
+def _replace_weights(model: nn.Module, by: nn.Module) -> None:
+    for old, new in zip(model.parameters(), by.parameters(), strict=True):
+        old.copy_(new)
 
 
 def _multiply_lr(optimizer: torch.optim.Optimizer, scheduler: object, factor: float) -> None:
