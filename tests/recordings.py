@@ -24,8 +24,8 @@ def recording(folder, **options):
     """Record what happens inside; `read(folder)` gives the Run afterwards."""
     recorder = Recorder(RUN_ID, folder / RUN_ID, RecorderOptions(**options), {})
     process.start(recorder)
-    recorder.adopt(None, [])
     try:
+        recorder.adopt(None, [])
         yield recorder
     finally:
         process.stop({"status": "finished", "exception": ""})

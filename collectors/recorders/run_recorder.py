@@ -130,16 +130,14 @@ class Recorder:
                 part.fail(error)
 
     def adopt(self, model: Any, optimizers: list[Optimizer]) -> None:
-        """Use what the user named; without optimizers, find those that were made before us."""
-        if model is not None:
-            self.model.add(model)
-        found = optimizers
-        if not found and is_single_threaded():
-            everything = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
-            # One whose constructor raised may be kept alive, half made, by the traceback.
-            found = [o for o in everything if hasattr(o, "param_groups")]
-        for optimizer in found:
-            self.register(optimizer)
+        """Use what the user named; without optimizers, find those that were made before us. Never raises."""
+        try:
+            if model is not None:
+                self.model.add(model)
+            for optimizer in optimizers or _made_before():
+                self.register(optimizer)
+        except Exception as error:
+            self.report_failure("optimizers", error)
 
     def uninstall(self) -> None:
         """Take every hook away. Idempotent."""
@@ -337,3 +335,12 @@ class Recorder:
         self._reset()
         for part in self.parts:
             part.reset()
+
+
+def _made_before() -> list[Optimizer]:
+    """The optimizers that are alive; none where other threads run, whom a look at all objects could disturb."""
+    if not is_single_threaded():
+        return []
+    everything = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
+    # One whose constructor raised may be kept alive, half made, by the traceback.
+    return [o for o in everything if hasattr(o, "param_groups")]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.recordings import batches, fingerprint, loader, read, recording
+from tests.recordings import batches, fingerprint, loader, mlp, read, recording
 from traindoctor.collectors.recorder import Recorder
 from traindoctor.collectors.recorders import (
     amp,
@@ -163,6 +163,7 @@ WORK = [
 def test_a_failure_in_any_hook_changes_no_bit(owner, name, tmp_path, monkeypatch, capsys):
     cases = ("amp-sgd",) if owner is amp.AmpRecorder else ("sgd-momentum",)
     expected = [trained(case) for case in cases]
+    made_before = torch.optim.SGD(mlp().parameters(), 0.1)  # found when the recording begins
 
     def broken(*args, **kwargs):
         raise RuntimeError("broken on purpose")
@@ -171,6 +172,7 @@ def test_a_failure_in_any_hook_changes_no_bit(owner, name, tmp_path, monkeypatch
     with recording(tmp_path, flush_seconds=0.0):
         found = [trained(case) for case in cases]
     assert found == expected
+    assert made_before.state == {}
     said = capsys.readouterr().err.splitlines()
     assert said
     assert all("broken on purpose" in line for line in said)
