@@ -9,7 +9,7 @@ NIGHTLY := .venv-nightly
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts check frameworks nightly wheel-test bench accuracy picture screenshots docs clean
+.PHONY: help setup demo test lint types contracts check frameworks nightly wheel-test bench accuracy prescription picture screenshots docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ bench: setup ## recording overhead, as ratios to the plain step
 
 accuracy: setup ## regenerate docs/accuracy.md (resumable)
 	$(BIN)/python -m benchmarks.diagnosis all
+
+prescription: setup ## regenerate the policy benchmark of docs/prescriptions.md (resumable; up to an hour)
+	$(BIN)/python -m benchmarks.prescription --write
 
 docs: setup ## regenerate docs/detectors.md and docs/importers.md from the code
 	$(BIN)/python scripts/detector_docs.py
