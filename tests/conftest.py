@@ -1,4 +1,4 @@
-"""What holds for every test: whoever records in this process also stops, or the tests after it would be recorded."""
+"""What holds for every test: it leaves nothing behind that records the tests after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _nothing_goes_on_recording() -> Iterator[None]:
         recorder.stop({"status": "finished", "exception": ""})
         assert left is None, "this test went on recording the process that runs all tests"
     if "torch.optim.optimizer" in sys.modules:
-        from torch.optim import optimizer
+        import torch.optim.optimizer as optimizer
 
         for hooks in (optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks):
             left = dict(hooks)

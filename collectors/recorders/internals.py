@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -86,3 +87,12 @@ def left_alone(function: Callable[..., Any]) -> tuple[Callable[..., Any], Callab
 def untraced_like(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: `without_dynamo`, under the name and documentation of the original."""
     return lambda function: without_dynamo(functools.wraps(original)(function))
+
+
+def living_optimizers() -> list[Optimizer]:
+    """The optimizers that exist by now; [] with several threads, whom a look at all objects could disturb."""
+    if not is_single_threaded():
+        return []
+    everything = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
+    # One whose constructor raised may be kept alive, half made, by the traceback.
+    return [o for o in everything if hasattr(o, "param_groups")]

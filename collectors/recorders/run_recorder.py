@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 import weakref
@@ -24,7 +23,7 @@ from .clipping import ClippingRecorder
 from .evaluation import EvaluationRecorder
 from .governor import Governor
 from .inferences import TRAINING_LOSS, Inferences
-from .internals import is_single_threaded
+from .internals import living_optimizers
 from .loader import LoaderRecorder
 from .loss import LossRecorder
 from .loss_functions import LossFunctionRecorder
@@ -134,7 +133,7 @@ class Recorder:
         try:
             if model is not None:
                 self.model.add(model)
-            for optimizer in optimizers or _made_before():
+            for optimizer in optimizers or living_optimizers():
                 self.register(optimizer)
         except Exception as error:
             self.report_failure("optimizers", error)
@@ -335,12 +334,3 @@ class Recorder:
         self._reset()
         for part in self.parts:
             part.reset()
-
-
-def _made_before() -> list[Optimizer]:
-    """The optimizers that are alive; none where other threads run, whom a look at all objects could disturb."""
-    if not is_single_threaded():
-        return []
-    everything = [o for o in gc.get_objects() if issubclass(type(o), Optimizer)]
-    # One whose constructor raised may be kept alive, half made, by the traceback.
-    return [o for o in everything if hasattr(o, "param_groups")]
