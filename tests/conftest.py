@@ -17,10 +17,3 @@ def _nothing_goes_on_recording() -> Iterator[None]:
         left = recorder.active()
         recorder.stop({"status": "finished", "exception": ""})
         assert left is None, "this test went on recording the process that runs all tests"
-    if "torch.optim.optimizer" in sys.modules:
-        import torch.optim.optimizer as optimizer
-
-        for hooks in (optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks):
-            left = dict(hooks)
-            hooks.clear()
-            assert not left, "this test left a hook on every optimizer"
