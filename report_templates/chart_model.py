@@ -71,15 +71,47 @@ class Panel:
     height: float = 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class FurtherAxis:
+    """Another way to count along an x axis: piecewise linear between the knots, never falling.
+
+    Attributes:
+        name: one word, for its button.
+        label: axis title, with unit.
+        prefix: stands before a value in a sentence.
+        suffix: stands after it: the unit.
+        steps: shape (n,), places on the drawn axis, increasing.
+        values: shape (n,), the same places on this one.
+    """
+
+    name: str
+    label: str
+    prefix: str
+    suffix: str
+    steps: Floats
+    values: Floats
+
+
 @dataclass(frozen=True)
 class Stack:
-    """Plots below each other over one x axis; `lanes` are the findings as bars underneath."""
+    """Plots below each other over one x axis.
+
+    Attributes:
+        panels: from top to bottom.
+        x_label: title of the x axis.
+        x_limits: first and last place on it.
+        lanes: the findings, as bars underneath.
+        axes: what a reader can switch the x axis to; drawn by a browser only.
+        x_name: one word for the axis as it is drawn, for its button.
+    """
 
     kind: ClassVar[str] = "stack"
     panels: tuple[Panel, ...]
     x_label: str
     x_limits: tuple[float, float]
     lanes: tuple[Mark, ...] = ()
+    axes: tuple[FurtherAxis, ...] = ()
+    x_name: str = ""
 
 
 @dataclass(frozen=True, eq=False)

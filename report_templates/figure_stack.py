@@ -8,6 +8,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .chart_model import Curve, Mark, Panel, Stack
+from .figure_parts import (
+    AXIS,
+    BAND,
+    CURVE,
+    END,
+    HEADING,
+    NAME,
+    PANEL,
+    POINT,
+    POINT_NAME,
+    SPAN,
+    TITLE,
+    VALUES,
+    between,
+)
 from .figure_style import (
     AXIS_ALPHA,
     DASHES,
@@ -51,10 +66,13 @@ def draw_stack(stack: Stack) -> tuple[Figure, tuple[Any, ...]]:
     if stack.lanes:
         last = place(figure, _LEFT, top - _GAP + 0.1, width, lanes - 0.1)
         _draw_lanes(last, stack.lanes, limits)
-    for axes in (*drawn, last):
+    for axes in dict.fromkeys((*drawn, last)):
         step_ticks(axes.xaxis, stack.x_limits)
         axes.tick_params(labelbottom=axes is last)
-    last.set_xlabel(stack.x_label, fontsize=NORMAL, labelpad=4)
+        axes.set_gid(PANEL)
+        axes.xaxis.set_gid(AXIS)
+        axes.yaxis.set_gid(VALUES)
+    last.set_xlabel(stack.x_label, fontsize=NORMAL, labelpad=4, gid=TITLE)
     return figure, tuple(drawn)
 
 
@@ -65,7 +83,7 @@ def _padded(first: float, last: float) -> tuple[float, float]:
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
     calm(axes)
-    axes.set_title(panel.y_label, loc="left", fontsize=NORMAL, pad=5, color=INK)
+    axes.set_title(panel.y_label, loc="left", fontsize=NORMAL, pad=5, color=INK, gid=HEADING)
     if panel.is_log:
         axes.set_yscale("log")
     for curve in panel.curves:
@@ -83,7 +101,9 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
 def _draw_curve(axes: Any, curve: Curve) -> None:
     colour, dash = PALETTE[curve.colour], DASHES[curve.dash]
     if len(curve.band_x):
-        axes.fill_between(curve.band_x, curve.low, curve.high, color=colour, alpha=0.22, linewidth=0)
+        axes.fill_between(
+            curve.band_x, curve.low, curve.high, color=colour, alpha=0.22, linewidth=0, gid=BAND
+        )
     style = "steps-post" if curve.is_stepped else "default"
     # A handful of points is shown as points: a line alone would hide where the measurements are.
     marker = "o" if len(curve.x) == 1 or (len(curve.x) <= 30 and not curve.is_stepped) else ""
@@ -96,6 +116,7 @@ def _draw_curve(axes: Any, curve: Curve) -> None:
         drawstyle=style,
         marker=marker,
         markersize=3,
+        gid=CURVE,
     )
 
 
@@ -121,7 +142,7 @@ def _draw_mark(axes: Any, mark: Mark) -> None:
     least = (high - low) * 0.004
     first, last = mark.first, max(mark.last, mark.first + least)
     colour = NON_FINITE if mark.kind == "non-finite" else TONES[mark.tone]
-    axes.axvspan(first, last, color=colour, alpha=0.16, linewidth=0)
+    axes.axvspan(first, last, color=colour, alpha=0.16, linewidth=0, gid=between(SPAN, mark))
     if mark.label:
         is_right = first > low + 0.6 * (high - low)
         axes.annotate(
@@ -134,6 +155,7 @@ def _draw_mark(axes: Any, mark: Mark) -> None:
             va="top",
             fontsize=SMALL,
             color=colour,
+            gid=between(NAME, mark),
         )
 
 
@@ -146,6 +168,7 @@ def _draw_point(axes: Any, mark: Mark) -> None:
         markerfacecolor="none",
         color=INK,
         markeredgewidth=1.1,
+        gid=POINT,
     )
     low, high = axes.get_xlim()
     share = (mark.first - low) / (high - low)
@@ -162,6 +185,7 @@ def _draw_point(axes: Any, mark: Mark) -> None:
         fontsize=SMALL,
         color=INK,
         fontweight="bold",
+        gid=between(POINT_NAME, mark),
     )
 
 
@@ -186,6 +210,7 @@ def _label_ends(axes: Any, curves: tuple[Curve, ...]) -> None:
             fontsize=SMALL,
             color=PALETTE[curve.colour],
             annotation_clip=False,
+            gid=END,
         )
 
 
@@ -201,7 +226,15 @@ def _draw_lanes(axes: Any, lanes: tuple[Mark, ...], limits: tuple[float, float])
         first, last = max(lane.first, limits[0]), min(lane.last, limits[1])
         last = max(last, first + 0.006 * span)
         axes.plot([limits[0], limits[1]], [row + 0.82] * 2, color=INK, alpha=GRID_ALPHA, linewidth=0.6)
-        axes.barh(row + 0.82, last - first, left=first, height=0.22, color=TONES[lane.tone], linewidth=0)
+        axes.barh(
+            row + 0.82,
+            last - first,
+            left=first,
+            height=0.22,
+            color=TONES[lane.tone],
+            linewidth=0,
+            gid=between(SPAN, lane),
+        )
         is_right = first > limits[0] + 0.65 * span
         axes.annotate(
             lane.label,
@@ -211,4 +244,5 @@ def _draw_lanes(axes: Any, lanes: tuple[Mark, ...], limits: tuple[float, float])
             ha="right" if is_right else "left",
             va="bottom",
             annotation_clip=False,
+            gid=between(NAME, lane),
         )

@@ -23,7 +23,7 @@ from .svg import clean_svg
 
 @dataclass(frozen=True)
 class PlotArea:
-    """Where a panel stands in the SVG, in its view-box units: left, top, right, bottom; and its x limits."""
+    """Where a panel stands in the SVG, in its view-box units: left, top, right, bottom; and its limits."""
 
     left: float
     top: float
@@ -31,6 +31,8 @@ class PlotArea:
     bottom: float
     x_first: float
     x_last: float
+    y_first: float
+    y_last: float
 
 
 @dataclass(frozen=True)
@@ -86,4 +88,4 @@ def _area(canvas: Canvas, axes: Any) -> PlotArea:
     width, height = canvas.get_size_inches() * 72
     box = axes.get_position()
     corners = (box.x0 * width, (1 - box.y1) * height, box.x1 * width, (1 - box.y0) * height)
-    return PlotArea(*(float(value) for value in (*corners, *axes.get_xlim())))
+    return PlotArea(*(float(value) for value in (*corners, *axes.get_xlim(), *axes.get_ylim())))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,17 +13,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from traindoctor.finding import Diagnosis
-from traindoctor.run import Floats
 
-from .chart_model import Curve, Stack
-from .figures import DrawnFigure, figure_svg
+from .chart_data import chart_data
+from .figures import figure_svg
 from .page import build_page
-from .page_model import Figure, Page, Spark
+from .page_model import Page, Spark
 
 _PACKAGE = __package__ or "traindoctor.report_templates"
 
-PARTS_COUNT = frozenset({"epoch", "% of the run"})
-"""Axes on which the read-out shows fractions."""
+SCRIPTS = ("report.js", "report_chart.js", "report_reading.js")
+"""What makes the charts answer, in this order; the report is complete without it."""
 
 LONGEST_WORD = 28
 """Characters of a word that any table cell has room for."""
@@ -38,9 +36,8 @@ def html_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
 def html_page(page: Page) -> bytes:
     """Any page as one HTML file, UTF-8."""
     drawn = {figure.id: figure_svg(figure) for figure in page.figures}
-    readouts = {f.id: _readout(f, drawn[f.id]) for f in page.figures if drawn[f.id].areas}
     style = asset("report.css") + asset("report_screen.css")
-    script = asset("report.js")
+    script = "".join(asset(name) for name in SCRIPTS)
     text = (
         environment()
         .get_template("report.html.j2")
@@ -50,7 +47,7 @@ def html_page(page: Page) -> bytes:
             style=Markup(style),
             script=Markup(script),
             policy=_policy(style, script),
-            readouts=Markup(script_json(readouts)),
+            readouts=Markup(script_json(chart_data(page, drawn))),
         )
     )
     return text.encode("utf-8")
@@ -112,45 +109,6 @@ def _policy(style: str, script: str) -> str:
 def _hash(text: str) -> str:
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-def _readout(figure: Figure, drawn: DrawnFigure) -> dict[str, Any]:
-    """What the script needs to tell the values under the pointer."""
-    stack = figure.drawing
-    assert isinstance(stack, Stack)
-    panels = [
-        {
-            "area": [round(v, 2) for v in (area.left, area.top, area.right, area.bottom)],
-            "x": [area.x_first, area.x_last],
-            "curves": [_curve(curve, panel.y_label, len(stack.panels)) for curve in panel.curves],
-        }
-        for panel, area in zip(stack.panels, drawn.areas, strict=True)
-    ]
-    return {
-        "unit": stack.x_label,
-        "whole": stack.x_label not in PARTS_COUNT,
-        "limits": list(stack.x_limits),
-        "panels": panels,
-    }
-
-
-def _curve(curve: Curve, quantity: str, n_panels: int) -> dict[str, Any]:
-    return {
-        "label": f"{quantity} {curve.label}" if n_panels > 1 else curve.label,
-        "x": [_place(x) for x in curve.x],
-        "y": _short(curve.y),
-        "stepped": curve.is_stepped,
-    }
-
-
-def _place(x: float) -> float:
-    """Whole numbers where the axis is long; epochs and shares of a run with five digits."""
-    return round(float(x)) if abs(x) >= 1000 or float(x).is_integer() else float(f"{x:.5g}")
-
-
-def _short(values: Floats) -> list[float | None]:
-    """Five significant digits are more than the read-out shows."""
-    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
 
 
 def is_long_worded(text: str) -> bool:

@@ -12,6 +12,7 @@ from traindoctor.run import Floats, Run, Series
 
 from . import number_format as fmt
 from .chart_model import Curve, Mark, Panel, Stack
+from .page_axes import further_axes
 from .page_metrics import held_out_word, metric_panels
 from .page_model import Cell, Column, Figure, Section, Table
 from .thinning import exact_curve, noisy_curve
@@ -27,8 +28,7 @@ def overview_figure(diagnosis: Diagnosis) -> Figure | None:
     panel = loss_panel(diagnosis)
     if panel is None:
         return None
-    run = diagnosis.run
-    drawing = Stack((panel,), x_label(run), _x_limits(run), _lanes(diagnosis))
+    drawing = _stack((panel,), diagnosis)
     caption = "Loss over training. Solid line: median; band: smallest to largest value."
     if drawing.lanes:
         caption += " Bars below: the part of the run each finding concerns."
@@ -43,7 +43,7 @@ def curves_section(diagnosis: Diagnosis) -> Section | None:
     kept = tuple(panel for panel in panels if panel is not None)
     if not kept:
         return None
-    drawing = Stack(kept, x_label(run), _x_limits(run), _lanes(diagnosis))
+    drawing = _stack(kept, diagnosis)
     figure = Figure(
         "curves",
         loss_message(diagnosis),
@@ -52,6 +52,13 @@ def curves_section(diagnosis: Diagnosis) -> Section | None:
         _curves_table(run),
     )
     return Section("curves", "Learning curves", (figure,))
+
+
+def _stack(panels: tuple[Panel, ...], diagnosis: Diagnosis) -> Stack:
+    """The panels over the whole run, with every axis that is known and the findings beneath."""
+    run = diagnosis.run
+    limits, noun = _x_limits(run), x_axis.nouns(fmt.name(run.info.x_unit, 40))[0]
+    return Stack(panels, x_label(run), limits, _lanes(diagnosis), further_axes(run, limits), noun)
 
 
 def schedule_figure(diagnosis: Diagnosis) -> Figure | None:

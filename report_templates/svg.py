@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from .figure_parts import place_of
 from .figure_style import INK
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -32,6 +33,7 @@ def clean_svg(text: str, prefix: str, title: str) -> str:
     names: dict[str, str] = {}
     for element in root.iter():
         _style_to_attributes(element)
+        _name_part(element)
         if "id" in element.attrib:
             names.setdefault(element.attrib["id"], f"{prefix}-{len(names)}")
     _rename(root, names)
@@ -46,8 +48,20 @@ def _drop(root: ElementTree.Element) -> None:
         for child in list(parent):
             if child.tag in {f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"}:
                 parent.remove(child)
+    _drop_empty(root)
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
+
+
+def _drop_empty(parent: ElementTree.Element) -> None:
+    """Remove groups without content (minor ticks) and the white space of pretty printing."""
+    for child in list(parent):
+        _drop_empty(child)
+        if child.tag == f"{{{_SVG}}}g" and not len(child):
+            parent.remove(child)
+        child.tail = None
+    if len(parent):
+        parent.text = None
 
 
 def _style_to_attributes(element: ElementTree.Element) -> None:
@@ -55,14 +69,26 @@ def _style_to_attributes(element: ElementTree.Element) -> None:
         name, _, value = declaration.partition(":")
         if value and name.strip() not in _DROPPED:
             element.set(name.strip(), value.strip())
-    for key, value in element.attrib.items():
-        if value.lower() == INK:
+    for key, value in list(element.attrib.items()):
+        if value.startswith("rotate(-0 "):
+            del element.attrib[key]  # turns by nothing
+        elif value.lower() == INK:
             element.set(key, "currentColor")
         elif key in _NUMERIC:
             element.set(key, _LONG_NUMBER.sub(lambda found: _short(found.group()), value))
     href = element.attrib.pop(_HREF, None)
     if href is not None:
         element.set("href", _palette_image(href) if href.startswith("data:") else href)
+
+
+def _name_part(element: ElementTree.Element) -> None:
+    """What moves with the x axis is found by its class, and by the stretch of the axis it belongs to."""
+    part, ends = place_of(element.get("id", ""))
+    if part:
+        del element.attrib["id"]
+        element.set("class", part)
+    for key, end in zip(("data-first", "data-last"), ends, strict=False):
+        element.set(key, end)
 
 
 def _short(number: str) -> str:

@@ -311,6 +311,17 @@ def realistic() -> Diagnosis:
     )
 
 
+def timed() -> Diagnosis:
+    """The realistic run with its epochs (40) and step times: late steps take three times as long."""
+    run = overfitting_run()
+    steps = np.arange(20_000)
+    series = {
+        names.EPOCH: Series(steps, (steps // 500).astype(np.float64)),
+        names.STEP_TIME: Series(steps[1:], np.where(steps[1:] < 10_000, 0.2, 0.6)),
+    }
+    return replace(realistic(), run=replace(run, series={**run.series, **series}))
+
+
 def healthy() -> Diagnosis:
     run = overfitting_run(2000)
     kept = {name: s for name, s in run.series.items() if name != names.LOSS_VALIDATION}

@@ -1,0 +1,98 @@
+"""What the script of the HTML report knows about the charts over time: values, places, words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .chart_model import Curve, FurtherAxis, Panel, Stack
+from .figures import DrawnFigure, PlotArea
+from .page_model import Figure, Page
+
+PARTS_COUNT = frozenset({"epoch", "% of the run"})
+"""Axes on which the read-out shows fractions."""
+
+
+def chart_data(page: Page, drawn: Mapping[str, DrawnFigure]) -> dict[str, Any]:
+    """JSON values: the words of the controls, and an entry for each figure with a time axis.
+
+    Args:
+        page: what is shown.
+        drawn: id of a figure -> its drawing.
+    """
+    charts: dict[str, Any] = {}
+    for figure in page.figures:
+        if drawn[figure.id].areas:
+            charts[figure.id] = _chart(figure, drawn[figure.id])
+            charts[figure.id]["has_controls"] = figure is not page.headline.figure
+    return {"words": words(), "charts": charts}
+
+
+def words() -> dict[str, str]:
+    """Every word that the script writes."""
+    return {
+        "copy": "Copy code",
+        "copied": "Copied",
+        "selected": "Selected, press Ctrl+C",
+        "axis": "x axis",
+        "reset": "Reset zoom",
+        "hint": "Drag to zoom, double-click to reset. Keys: \u2190 \u2192 read, + \u2212 zoom, 0 reset.",
+    }
+
+
+def _chart(figure: Figure, drawn: DrawnFigure) -> dict[str, Any]:
+    stack = figure.drawing
+    assert isinstance(stack, Stack)
+    panels = [
+        _panel(panel, area, len(stack.panels)) for panel, area in zip(stack.panels, drawn.areas, strict=True)
+    ]
+    return {
+        "unit": stack.x_label,
+        "whole": stack.x_label not in PARTS_COUNT,
+        "name": stack.x_name,
+        "limits": list(stack.x_limits),
+        "panels": panels,
+        "axes": [_axis(axis) for axis in stack.axes],
+    }
+
+
+def _panel(panel: Panel, area: PlotArea, n_panels: int) -> dict[str, Any]:
+    return {
+        "area": [round(v, 2) for v in (area.left, area.top, area.right, area.bottom)],
+        "x": [area.x_first, area.x_last],
+        "y": [area.y_first, area.y_last],
+        "log": panel.is_log,
+        "label": panel.y_label if n_panels > 1 else "",
+        "curves": [_curve(curve) for curve in panel.curves],
+    }
+
+
+def _axis(axis: FurtherAxis) -> dict[str, Any]:
+    return {
+        "name": axis.name,
+        "label": axis.label,
+        "prefix": axis.prefix,
+        "suffix": axis.suffix,
+        "steps": [_place(x) for x in axis.steps],
+        "values": [_rounded(x, 7) for x in axis.values],
+    }
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {
+        "label": curve.label,
+        "x": [_place(x) for x in curve.x],
+        "y": [_rounded(y, 4) for y in curve.y],
+        "stepped": curve.is_stepped,
+    }
+
+
+def _place(x: float) -> float:
+    """Whole numbers where the axis is long; epochs and shares of a run with five digits."""
+    return round(float(x)) if abs(x) >= 1000 or float(x).is_integer() else float(f"{x:.5g}")
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """A value with the significant digits that are shown: every format shows the same four."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
