@@ -8,6 +8,7 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.run import Floats, Ints, Run
+from traindoctor.text import Text
 
 from .memo import memoised
 from .metrics.classification import class_probabilities, finite_samples
@@ -68,15 +69,17 @@ def answers(run: Run, least: int = 50) -> Answers:
     """
     predictions = run.predictions
     if predictions is None:
-        raise NotAssessable("no predictions were captured")
+        raise NotAssessable(Text("no predictions were captured"))
     try:
         truth, scores, _ = finite_samples(predictions)
     except ValueError as error:
         raise NotAssessable(str(error)) from None
     if truth.size < least:
-        raise NotAssessable(f"only {truth.size} predictions were captured; {least} are needed")
+        raise NotAssessable(
+            Text("only {size} predictions were captured; {least} are needed", size=truth.size, least=least)
+        )
     if np.unique(truth).size < 2:
-        raise NotAssessable("the held-out samples are all of one class")
+        raise NotAssessable(Text("the held-out samples are all of one class"))
     answer = np.argmax(scores, axis=1).astype(np.int64)
     n_classes = max(scores.shape[1], int(truth.max()) + 1)
     confusion = np.bincount(truth * n_classes + answer, minlength=n_classes * n_classes)

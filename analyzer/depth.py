@@ -8,6 +8,7 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.run import Floats, Ints, Run
+from traindoctor.text import Text
 
 from .memo import memoised
 from .parameter_signals import known_median, matrices, table
@@ -49,13 +50,21 @@ def depth_profile(run: Run) -> DepthProfile:
     gradients = table(run, "grad_norm", wanted)
     weights = table(run, "weight_norm", gradients.names)
     if len(weights.names) < MIN_LAYERS or weights.names != gradients.names:
-        raise NotAssessable(f"only {len(weights.names)} weight matrices; a trend along depth needs 4")
+        raise NotAssessable(
+            Text("only {n_names} weight matrices; a trend along depth needs 4", n_names=len(weights.names))
+        )
     shared, rows, other = np.intersect1d(gradients.steps, weights.steps, return_indices=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.log10(gradients.values[rows] / weights.values[other])
     usable = np.isfinite(relative).sum(axis=1) >= MIN_LAYERS
     if int(usable.sum()) < MIN_SAMPLES:
-        raise NotAssessable(f"only {int(usable.sum())} samples with gradients; {MIN_SAMPLES} are needed")
+        raise NotAssessable(
+            Text(
+                "only {sum} samples with gradients; {min_samples} are needed",
+                sum=int(usable.sum()),
+                min_samples=MIN_SAMPLES,
+            )
+        )
     decades = np.array([_growth(row) for row in relative[usable]])
     ratios = table(run, "update_ratio", gradients.names)
     known = {name: float(known_median(ratios.column(name))) for name in ratios.names}

@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import Detector, NotAssessable
 from traindoctor.finding import Diagnosis, Finding, Prescription, Schedule, Skipped
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from .catalog import all_detectors, choose
 from .causes import rank_causes
@@ -20,29 +21,33 @@ from .schedule import prescribe, recognise
 from .verdict import conclude
 
 HOW_TO_RECORD = {
-    "loss/train": "call backward() on the loss inside the watched process, or log it as the training loss",
-    "loss/validation": "evaluate with gradients off (torch.no_grad) after each epoch",
-    "accuracy/validation": "count correct predictions with gradients off after each epoch",
-    "grad_norm/global": "record the run with traindoctor, or log the global gradient norm",
-    "grad_norm/preclip": "clip with torch.nn.utils.clip_grad_norm_, whose return value is recorded",
-    "stale_gradients": "record the run with traindoctor",
-    "lr/": "record the run with traindoctor, or log the learning rate at every step",
-    "parameters:": "record the run with traindoctor; logs of other tools do not hold it",
+    "loss/train": Text(
+        "call backward() on the loss inside the watched process, or log it as the training loss"
+    ),
+    "loss/validation": Text("evaluate with gradients off (torch.no_grad) after each epoch"),
+    "accuracy/validation": Text("count correct predictions with gradients off after each epoch"),
+    "grad_norm/global": Text("record the run with traindoctor, or log the global gradient norm"),
+    "grad_norm/preclip": Text("clip with torch.nn.utils.clip_grad_norm_, whose return value is recorded"),
+    "stale_gradients": Text("record the run with traindoctor"),
+    "lr/": Text("record the run with traindoctor, or log the learning rate at every step"),
+    "parameters:": Text("record the run with traindoctor; logs of other tools do not hold it"),
 }
 """How to get a series into a log that our recorder writes."""
 
 HOW_TO_LOG = {
-    "loss/train": "log the loss of each step or epoch; where it has another name, pass --map loss=NAME",
-    "loss/validation": "log the loss of each evaluation; where it has another name, pass --map val_loss=NAME",
-    "grad_norm/global": "log the global gradient norm, or record the script with `traindoctor run`",
-    "lr/": "log the learning rate beside the loss, or record the script with `traindoctor run`",
+    "loss/train": Text("log the loss of each step or epoch; where it has another name, pass --map loss=NAME"),
+    "loss/validation": Text(
+        "log the loss of each evaluation; where it has another name, pass --map val_loss=NAME"
+    ),
+    "grad_norm/global": Text("log the global gradient norm, or record the script with `traindoctor run`"),
+    "lr/": Text("log the learning rate beside the loss, or record the script with `traindoctor run`"),
 }
 """How to get it into the log of another tool; what is not here only our recorder writes."""
 
-IN_WORDS = {"lr/": "the learning rate", "time/step": "the duration of each update"}
+IN_WORDS = {"lr/": Text("the learning rate"), "time/step": Text("the duration of each update")}
 """What a need is called in a sentence, where its name would not do in a log that counts something else."""
 
-ONLY_OURS = "logs of other tools do not hold it; record the script with `traindoctor run`"
+ONLY_OURS = Text("logs of other tools do not hold it; record the script with `traindoctor run`")
 
 
 def diagnose(
@@ -106,9 +111,13 @@ def examine(detector: Detector, run: Run) -> tuple[list[Finding], str]:
         with np.errstate(all="ignore"):
             findings.extend(detector.check(run))
     except NotAssessable as reason:
-        why = str(reason)
+        why = reason.args[0] if reason.args else ""
     except Exception as error:  # one failing check must not cost the user the others
-        why = f"the check failed with {type(error).__name__}: {error}; please report it with the run"
+        why = Text(
+            "the check failed with {kind}: {error}; please report it with the run",
+            kind=type(error).__name__,
+            error=error,
+        )
     return findings, why
 
 
@@ -117,13 +126,18 @@ def missing_need(detector: Detector, run: Run) -> str:
     for need in detector.needs:
         if not _is_recorded(need, run):
             kind = "parameters:" if need.startswith("parameters:") else need
-            what = f"{need[len(kind) :]} of the parameters" if kind == "parameters:" else need
+            is_parameter = kind == "parameters:"
+            what = (
+                Text("{need} of the parameters", need=need[len(kind) :])
+                if is_parameter
+                else Text("{need}", need=need)
+            )
             what = IN_WORDS.get(need, what)
             how = HOW_TO_LOG.get(kind, ONLY_OURS)
             if is_native(run):
-                how = HOW_TO_RECORD.get(kind, "log it in the training loop")
-            link = "; " if how == ONLY_OURS else "; to get it, "
-            return f"needs {what}, which was not recorded{link}{how}"
+                how = HOW_TO_RECORD.get(kind, Text("log it in the training loop"))
+            link = "; " if how == ONLY_OURS else Text("; to get it, ")
+            return Text("needs {what}, which was not recorded{link}{how}", what=what, link=link, how=how)
     return ""
 
 
@@ -144,5 +158,9 @@ def _schedule_advice(
         schedule = recognise(run)
         return schedule, prescribe(run, schedule, findings, replay=replay)
     except Exception as error:  # the findings stand without a prescription
-        why = f"No prescription: working it out failed with {type(error).__name__}: {error}."
+        why = Text(
+            "No prescription: working it out failed with {kind}: {error}.",
+            kind=type(error).__name__,
+            error=error,
+        )
         return Schedule("unknown"), Prescription("cannot-tell", why=why)

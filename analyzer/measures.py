@@ -9,6 +9,7 @@ import numpy as np
 from traindoctor.headline import HEADLINES, headline_rank
 from traindoctor.names import LOSS_VALIDATION
 from traindoctor.run import Floats, Run, Series
+from traindoctor.text import Text
 
 from .memo import memoised
 
@@ -113,9 +114,11 @@ def _metric(run: Run, name: str) -> Measure:
     label = (
         f"{_split_words(run, name)} {quantity}"
         if shown == quantity or quantity == "accuracy"
-        else f"metric {shown}"
+        else Text("metric {shown}", shown=shown)
     )
-    unit = (info.unit if info is not None else "") or ("fraction" if quantity == "accuracy" else "as logged")
+    unit = (info.unit if info is not None else "") or (
+        "fraction" if quantity == "accuracy" else Text("as logged")
+    )
     turned = Series(series.steps, -values if is_higher else values)
     return Measure(name, label, turned, False, is_higher, is_log, unit)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.run import Floats, Ints, ParameterInfo, Run, Series
+from traindoctor.text import Text
 
 from .memo import memoised
 
@@ -84,7 +85,7 @@ def matrix_table(run: Run, quantity: str) -> Table:
     """
     found = table(run, quantity, tuple(info.name for info in matrices(run)))
     if not found.names:
-        raise NotAssessable(f"{quantity} was recorded for no trainable weight matrix")
+        raise NotAssessable(Text("{quantity} was recorded for no trainable weight matrix", quantity=quantity))
     return found
 
 
@@ -102,7 +103,7 @@ def update_ratios(run: Run) -> Table:
     shapes = {info.name: info for info in matrices(run)}
     kept = [i for i, name in enumerate(found.names) if not _starts_near_zero(run, shapes[name])]
     if not kept:
-        raise NotAssessable("every weight matrix starts near zero, so update ratios say nothing")
+        raise NotAssessable(Text("every weight matrix starts near zero, so update ratios say nothing"))
     return Table(tuple(found.names[i] for i in kept), found.steps, found.values[:, kept])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Floats, Ints, Run, Series
+from traindoctor.text import Text
 
 from .measures import Measure, held_out
 from .memo import memoised
@@ -49,7 +50,7 @@ class Curve:
     edges: Ints
     medians: Floats
     noise: float
-    label: str = "training loss"
+    label: str = Text("training loss")
     measure: Measure | None = None
 
     @property
@@ -114,8 +115,11 @@ def require_progress_signal(run: Run) -> None:
     """
     if run.info.loss_role != "progress":
         raise NotAssessable(
-            f"the objective is {run.info.loss_role}: its value does not fall when training goes well, "
-            "so judge the run by its own metric"
+            Text(
+                "the objective is {loss_role}: its value does not fall when training goes well, so "
+                "judge the run by its own metric",
+                loss_role=run.info.loss_role,
+            )
         )
 
 
@@ -130,13 +134,15 @@ def training_curve(run: Run, least: int = 0) -> Curve:
     found = _finite_losses(run, LOSS_TRAIN)
     n, least = len(found), least or least_training_points(found, run)
     if n < max(least, 1):
-        raise NotAssessable(f"only {n} finite training losses; {least} are the least that show a trend")
+        raise NotAssessable(
+            Text("only {n} finite training losses; {least} are the least that show a trend", n=n, least=least)
+        )
     return _curve(found)
 
 
 def _curve(series: Series, measure: Measure | None = None) -> Curve:
     medians = block_medians(series.values, N_BLOCKS)
-    label = "training loss" if measure is None else measure.label
+    label = Text("training loss") if measure is None else measure.label
     edges = block_edges(len(series), N_BLOCKS)
     return Curve(series.steps, series.values, edges, medians, noise_sd(series.values), label, measure)
 
@@ -160,11 +166,18 @@ def main_curve(run: Run, least: int = FEW_POINTS) -> Curve:
         return _curve(Series(first.series.steps, values), first)
     if len(train):
         raise NotAssessable(
-            f"only {len(train)} finite training losses; {least_training_points(train, run)} are the least "
-            "that show a trend"
+            Text(
+                "only {n_train} finite training losses; {least_training_points} are the least that "
+                "show a trend",
+                n_train=len(train),
+                least_training_points=least_training_points(train, run),
+            )
         )
     raise NotAssessable(
-        f"no training loss, validation loss or metric with a known direction has {least} finite values"
+        Text(
+            "no training loss, validation loss or metric with a known direction has {least} finite values",
+            least=least,
+        )
     )
 
 
@@ -186,7 +199,11 @@ def validation_curve(run: Run, least: int = MIN_EVALUATIONS) -> Series:
     found = _finite_losses(run, LOSS_VALIDATION)
     if len(found) < max(least, 1):
         raise NotAssessable(
-            f"only {len(found)} evaluations with a finite validation loss; {least} are needed"
+            Text(
+                "only {n_found} evaluations with a finite validation loss; {least} are needed",
+                n_found=len(found),
+                least=least,
+            )
         )
     return found
 
@@ -227,7 +244,8 @@ def levels_of(run: Run, curve: Curve) -> Levels:
     """The reference levels of a curve."""
     initial = float(np.median(curve.values[:3]))
     best = float(curve.medians.min())
-    baseline, source, known = initial, f"the first values of the {curve.label}", False
+    source: str = Text("the first values of the {label}", label=curve.label)
+    baseline, known = initial, False
     if curve.is_loss:
         baseline, source, known = _baseline(run, initial)
     progress = max(baseline - best, 0.25 * abs(baseline))
@@ -251,11 +269,15 @@ def validation_baseline(level: Levels, evaluations: Series) -> float:
 def _baseline(run: Run, initial: float) -> tuple[float, str, bool]:
     info = run.info
     if math.isfinite(info.baseline):
-        return info.baseline, "the training labels", True
+        return info.baseline, Text("the training labels"), True
     if info.n_classes > 1 and info.loss_name in CROSS_ENTROPIES:
-        return math.log(info.n_classes), f"ln {info.n_classes} (balanced classes)", True
+        return (
+            math.log(info.n_classes),
+            Text("ln {n_classes} (balanced classes)", n_classes=info.n_classes),
+            True,
+        )
     validation = run.get(LOSS_VALIDATION)
     before = float(validation.values[0]) if validation is not None and validation.steps[0] == 0 else math.nan
     if math.isfinite(before):
-        return float(np.clip(before, -LARGEST, LARGEST)), "the evaluation before training", False
-    return initial, "the first training losses", False
+        return float(np.clip(before, -LARGEST, LARGEST)), Text("the evaluation before training"), False
+    return initial, Text("the first training losses"), False

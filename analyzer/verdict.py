@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Severity, Verdict
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run, Series
+from traindoctor.text import Opening, Text, counted, joined
 
 from .extent import Extent, extent
 from .measures import held_out
@@ -26,15 +26,6 @@ ENOUGH = 10
 LEAST_FALL = 0.02
 """A loss that fell by less than this share of its first level has not learned anything that shows."""
 
-RECORD_IT = "Log {} in the training script, or record the script with `traindoctor run`."
-
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
-
-
-def first_sentence(text: str) -> str:
-    """The first sentence of a text, with its full stop."""
-    return SENTENCE_END.split(text.strip(), maxsplit=1)[0]
-
 
 def conclude(run: Run, findings: Sequence[Finding], n_passed: int) -> Verdict:
     """The verdict of a run.
@@ -46,8 +37,8 @@ def conclude(run: Run, findings: Sequence[Finding], n_passed: int) -> Verdict:
     """
     serious = [finding for finding in findings if finding.severity is not Severity.INFO]
     if serious:
-        what, action = first_sentence(serious[0].message), first_sentence(serious[0].remedy.text)
-        return Verdict("findings", f"{what} {action}".strip())
+        what, action = Opening(serious[0].message), Opening(serious[0].remedy.text)
+        return Verdict("findings", joined(" ", [what, action]) if action else what)
     why = _not_assessable(run)
     if why:
         return Verdict("not-assessable", why)
@@ -59,9 +50,11 @@ def _not_assessable(run: Run) -> str:
     if not any(len(series) for series in run.series.values()):
         return _nothing_recorded(run)
     if run.info.loss_role != "progress":
-        return (
-            f"Not assessable: the objective is {run.info.loss_role}, whose value does not fall when training "
-            "goes well. Judge the run by its own metric, such as reward or sample quality."
+        return Text(
+            "Not assessable: the objective is {loss_role}, whose value does not fall when "
+            "training goes well. Judge the run by its own metric, such as reward or sample "
+            "quality.",
+            loss_role=run.info.loss_role,
         )
     curve = _longest_curve(run)
     if curve is None:
@@ -71,15 +64,21 @@ def _not_assessable(run: Run) -> str:
     if curve.measure is not None:
         least = ENOUGH
     if n < least:
-        return (
-            f"Not assessable: only {n} finite {_plural(label, n)}; {least} are the least that show a trend. "
-            f"{_more(run)}"
+        return Text(
+            "Not assessable: only {n} finite {plural}; {least} are the least that show a trend. {more}",
+            n=n,
+            plural=_plural(label, n),
+            least=least,
+            more=_more(run),
         )
     if not _has_improved(curve):
-        return (
-            f"Not assessable: no check found a trouble, but the {label} hardly improved either: it began at "
-            f"{curve.recorded(_start(curve)):.3g} and ended at {curve.recorded(_end(curve)):.3g}. "
-            "A log from the beginning of the training would tell more."
+        return Text(
+            "Not assessable: no check found a trouble, but the {label} hardly improved either: "
+            "it began at {recorded:.3g} and ended at {recorded_2:.3g}. A log from the beginning "
+            "of the training would tell more.",
+            label=label,
+            recorded=curve.recorded(_start(curve)),
+            recorded_2=curve.recorded(_end(curve)),
         )
     return ""
 
@@ -90,9 +89,9 @@ def _nothing_recorded(run: Run) -> str:
             "Not assessable: no optimizer step was recorded. "
             "Check that the script trains in the watched process and calls optimizer.step()."
         )
-    return (
-        "Not assessable: the log holds no values over the course of the training. "
-        f"{RECORD_IT.format('the loss of each step or epoch')}"
+    return Text(
+        "Not assessable: the log holds no values over the course of the training. {record_it}",
+        record_it=_record_it(Text("the loss of each step or epoch")),
     )
 
 
@@ -100,25 +99,37 @@ def _no_curve(run: Run) -> str:
     covered = extent(run)
     recorded = run.get(LOSS_TRAIN)
     if recorded is not None:
-        how = "Look for what made it NaN or infinite from the start."
-        return f"Not assessable: only 0 finite training losses among {len(recorded)}. {how}"
+        how = Text("Look for what made it NaN or infinite from the start.")
+        return Text(
+            "Not assessable: only 0 finite training losses among {n_recorded}. {how}",
+            n_recorded=len(recorded),
+            how=how,
+        )
     if is_native(run):
-        return (
-            f"Not assessable: {covered.length} {x_unit(run)} were recorded, but no training loss. "
-            "Call backward() on the loss in the watched process, or log the loss of each step."
+        return Text(
+            "Not assessable: {length} {x_unit} were recorded, but no training loss. Call "
+            "backward() on the loss in the watched process, or log the loss of each step.",
+            length=covered.length,
+            x_unit=x_unit(run),
         )
     n = len(run.series)
-    return (
-        f"Not assessable: the log holds {n} series, but no finite training loss, validation loss or metric "
-        "whose direction is known. Name the loss with --map loss=NAME. "
-        f"{RECORD_IT.format('the loss')}"
+    return Text(
+        "Not assessable: the log holds {n} series, but no finite training loss, validation "
+        "loss or metric whose direction is known. Name the loss with --map loss=NAME. {record_it}",
+        n=n,
+        record_it=_record_it(Text("the loss")),
     )
+
+
+def _record_it(what: str) -> Text:
+    """How to get something into a log of another tool."""
+    return Text("Log {what} in the training script, or record the script with `traindoctor run`.", what=what)
 
 
 def _more(run: Run) -> str:
     if is_native(run):
-        return "Train longer, or log the loss more often."
-    return RECORD_IT.format("the loss more often")
+        return Text("Train longer, or log the loss more often.")
+    return _record_it(Text("the loss more often"))
 
 
 def _longest_curve(run: Run) -> Curve | None:
@@ -159,26 +170,46 @@ def _has_improved(curve: Curve) -> bool:
 
 def _plural(label: str, n: int) -> str:
     if label.endswith("loss"):
-        return label if n == 1 else f"{label}es"
-    return f"{'value' if n == 1 else 'values'} of the {label}"
+        return label if n == 1 else Text("{label}es", label=label)
+    return counted("value of the {label}", "values of the {label}", n, label=label)
 
 
 def _healthy(run: Run, n_passed: int) -> str:
     curve = main_curve(run)
     start, end = curve.recorded(_start(curve)), curve.recorded(_end(curve))
-    endings = {"killed": "was killed", "failed": "failed", "damaged": "breaks off"}
+    endings = {"killed": Text("was killed"), "failed": Text("failed"), "damaged": Text("breaks off")}
     ended = endings.get(run.info.status)
     covered = extent(run)
-    until = f" until it {ended} at {place(run, covered.last)}" if ended else ""
-    over = f"{covered.length} {run.info.x_unit}" if covered.first == 0 else _between(run, covered)
+    until = Text(" until it {ended} at {place}", ended=ended, place=place(run, covered.last)) if ended else ""
+    over = _length(run, covered) if covered.first == 0 else _between(run, covered)
     limits = _limits(run, curve)
-    checks = f"none of the {n_passed} checks that could run found anything to act on"
+    checks = Text("none of the {n_passed} checks that could run found anything to act on", n_passed=n_passed)
     if limits:
-        return (
-            f"Healthy{until} as far as the {curve.label} tells: it went from {start:.3g} to {end:.3g} over "
-            f"{over}, and {checks}. {limits}"
+        return Text(
+            "Healthy{until} as far as the {label} tells: it went from {start:.3g} to {end:.3g} "
+            "over {over}, and {checks}. {limits}",
+            until=until,
+            label=curve.label,
+            start=start,
+            end=end,
+            over=over,
+            checks=checks,
+            limits=limits,
         )
-    return f"Healthy{until}: the {curve.label} went from {start:.3g} to {end:.3g} over {over}, and {checks}."
+    return Text(
+        "Healthy{until}: the {label} went from {start:.3g} to {end:.3g} over {over}, and {checks}.",
+        until=until,
+        label=curve.label,
+        start=start,
+        end=end,
+        over=over,
+        checks=checks,
+    )
+
+
+def _length(run: Run, covered: Extent) -> str:
+    unit = Text(run.info.x_unit) if run.info.x_unit in x_axis.NOUNS else run.info.x_unit
+    return Text("{length} {nouns}", length=covered.length, nouns=unit)
 
 
 def _between(run: Run, covered: Extent) -> str:
@@ -190,7 +221,7 @@ def _limits(run: Run, curve: Curve) -> str:
     if is_native(run):
         return ""
     if curve.measure is not None:
-        return "The log holds no training loss, so overfitting cannot be told from other causes."
+        return Text("The log holds no training loss, so overfitting cannot be told from other causes.")
     if not held_out(run, FEW_POINTS):
-        return "The log holds too few held-out values to tell whether the model overfits."
+        return Text("The log holds too few held-out values to tell whether the model overfits.")
     return ""

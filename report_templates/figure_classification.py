@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from .chart_model import Matrix, UnitCurves, UnitSquares
 from .figure_style import DASHES, INK, NORMAL, PALETTE, SMALL, WIDTH, calm, new_figure, place, value_ticks
+from .language import _
 from .number_format import count, name
 
 _SIDE = 3.0
@@ -38,8 +39,8 @@ def draw_matrix(matrix: Matrix) -> Figure:
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0, pad=4)
-    axes.set_ylabel("true class", fontsize=NORMAL)
-    axes.set_xlabel("predicted class", fontsize=NORMAL)
+    axes.set_ylabel(_("true class"), fontsize=NORMAL)
+    axes.set_xlabel(_("predicted class"), fontsize=NORMAL)
     _share_bar(figure, scale, left + side + 0.3, top, min(side, 2.0))
     return figure
 

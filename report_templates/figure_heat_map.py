@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from .chart_model import HeatMap
 from .figure_style import INK, NORMAL, SMALL, WIDTH, new_figure, place, step_ticks
+from .language import _
 from .number_format import name, number
 
 ZERO, NOT_FINITE, NOT_RECORDED = "#000000", "#E8384F", "#B9BDC4"
@@ -102,9 +103,9 @@ def _legend(figure: Figure, heat: HeatMap, left: float) -> None:
     """The flat colours in words, below the map; only those that occur, and the unit of the colour bar."""
     recorded = heat.is_recorded > 0
     entries = [
-        (ZERO, "exactly zero", bool((recorded & (heat.values == 0)).any())),
-        (NOT_FINITE, "NaN or infinite", bool((recorded & ~np.isfinite(heat.values)).any())),
-        (NOT_RECORDED, "not recorded", bool((~recorded).any())),
+        (ZERO, _("exactly zero"), bool((recorded & (heat.values == 0)).any())),
+        (NOT_FINITE, _("NaN or infinite"), bool((recorded & ~np.isfinite(heat.values)).any())),
+        (NOT_RECORDED, _("not recorded"), bool((~recorded).any())),
     ]
     full_width, full_height = figure.get_size_inches()
     y = 0.14 / full_height
@@ -125,5 +126,9 @@ def _legend(figure: Figure, heat: HeatMap, left: float) -> None:
         figure.add_artist(patch)
         figure.text((x + side + 0.06) / full_width, y, label, fontsize=SMALL, va="baseline")
         x += side + 0.06 + 0.075 * len(label) + 0.22
-    unit = "log colour scale" if heat.unit in {"", "dimensionless"} else f"{heat.unit}, log colour scale"
+    unit = (
+        _("log colour scale")
+        if heat.unit in {"", "dimensionless"}
+        else _("{unit}, log colour scale", unit=heat.unit)
+    )
     figure.text((full_width - 0.04) / full_width, y, unit, fontsize=SMALL, va="baseline", ha="right")

@@ -9,6 +9,7 @@ from traindoctor.finding import Diagnosis, Finding, Severity
 from traindoctor.gating import judge
 
 from . import number_format as fmt
+from .language import _
 from .page_findings import split_message
 from .page_gate import gate_sentence, judged, standing_words
 
@@ -61,7 +62,11 @@ def command(level: Level, title: str, message: str) -> str:
 def _annotation(level: Level, finding: Finding, words: str, unit: str) -> str:
     title, detail = split_message(finding.message)
     where = fmt.span(unit, finding.first_step, finding.last_step)
-    parts = [f"{title}.", detail, fmt.prose(f"Do: {finding.remedy.text}" if finding.remedy.text else "")]
+    parts = [
+        f"{title}.",
+        detail,
+        fmt.prose(_("Do: {text}", text=finding.remedy.text) if finding.remedy.text else ""),
+    ]
     text = fmt.prose(" ".join(part for part in parts if part), _MESSAGE_LIMIT)
     return command(level, fmt.name(f"{finding.code} {finding.name} ({words or where})", 200), text)
 
@@ -71,4 +76,7 @@ def _cut(level: Level, lines: list[str]) -> list[str]:
     if len(lines) <= MAX_PER_LEVEL:
         return lines
     rest = len(lines) - MAX_PER_LEVEL + 1
-    return [*lines[: MAX_PER_LEVEL - 1], command(level, "traindoctor", f"and {rest} more; see the report")]
+    return [
+        *lines[: MAX_PER_LEVEL - 1],
+        command(level, "traindoctor", _("and {rest} more; see the report", rest=rest)),
+    ]

@@ -16,6 +16,7 @@ from traindoctor.finding import Diagnosis
 
 from .chart_data import chart_data
 from .figures import figure_svg
+from .language import WORDS
 from .page import build_page
 from .page_model import Page, Spark
 
@@ -64,6 +65,7 @@ def environment() -> Environment:
     )
     found.filters["spark"] = spark_svg
     found.tests["long_worded"] = is_long_worded
+    found.globals.update(WORDS)
     return found
 
 

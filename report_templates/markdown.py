@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from traindoctor.finding import Diagnosis
 
+from .language import WORDS
 from .page import build_page
 from .page_model import Code, Page, Section
 
@@ -111,6 +112,7 @@ def markdown_environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["fenced"] = fenced
+    found.globals.update(WORDS)
     found.filters["raw"] = Raw
     found.filters["summary_text"] = summary_text
     found.filters["code_span"] = code_span

@@ -5,13 +5,23 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from itertools import pairwise
 
 from traindoctor import x_axis
+from traindoctor.text import Text
+
+from .language import _, looked_up, number_of, tr
 
 NAME_LIMIT = 120
 PROSE_LIMIT = 2000
 MISSING = "–"
 
+_TIMES = (
+    (86400, Text("{n} d").message),
+    (3600, Text("{n} h").message),
+    (60, Text("{n} min").message),
+    (1, Text("{n} s").message),
+)
 _UNIT_WORDS = {"fraction", "dimensionless", "", "1/step"}
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -92,9 +102,10 @@ def quantity(value: float, unit: str) -> str:
         return number(value)
     unit = name(unit, 40)
     is_whole = float(value).is_integer() if math.isfinite(value) else False
-    if value == 1 and unit.isalpha():
-        unit = unit.removesuffix("s")
-    return f"{count(value) if is_whole else number(value)} {unit}"
+    word = looked_up(unit)
+    if value == 1 and unit.isalpha() and word == unit:
+        word = unit.removesuffix("s")
+    return f"{count(value) if is_whole else number(value)} {word}"
 
 
 def duration(seconds: float) -> str:
@@ -106,18 +117,24 @@ def duration(seconds: float) -> str:
     if not math.isfinite(seconds):
         return number(seconds)
     if seconds < 1:
-        return f"{number(seconds * 1000, 3)} ms"
+        return _("{n} ms", n=number(seconds * 1000, 3))
     if seconds < 60:
-        return f"{number(seconds, 3)} s"
-    for size, big, small_size, small in (
-        (86400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
+        return _("{n} s", n=number(seconds, 3))
+    for (size, big), (small_size, small) in pairwise(_TIMES):
         if seconds >= size:
             rest = int(seconds % size // small_size)
-            return f"{int(seconds // size)} {big}" + (f" {rest} {small}" if rest else "")
+            whole = tr(Text(big, n=int(seconds // size)))
+            return f"{whole} {tr(Text(small, n=rest))}" if rest else whole
     raise AssertionError("unreachable: seconds >= 60")
+
+
+def unit(text: str) -> str:
+    """What an x axis counts.
+
+    >>> unit("optimizer steps")
+    'optimizer steps'
+    """
+    return looked_up(name(text, 40))
 
 
 def span(unit: str, first: int, last: int) -> str:
@@ -126,7 +143,7 @@ def span(unit: str, first: int, last: int) -> str:
     >>> span("optimizer steps", 3, 3), span("epochs", 1, 1999)
     ('step 3', 'epochs 1 to 1,999')
     """
-    return x_axis.span(name(unit, 40), count(first), count(last))
+    return tr(x_axis.span(name(unit, 40), count(first), count(last)))
 
 
 def place(unit: str, x: float) -> str:
@@ -135,7 +152,7 @@ def place(unit: str, x: float) -> str:
     >>> place("optimizer steps", 1200), place("epochs", 7)
     ('step 1,200', 'epoch 7')
     """
-    return x_axis.place(name(unit, 40), count(x))
+    return tr(x_axis.place(name(unit, 40), count(x)))
 
 
 def length(unit: str, n: int) -> str:
@@ -144,7 +161,7 @@ def length(unit: str, n: int) -> str:
     >>> length("optimizer steps", 1), length("epochs", 2000)
     ('1 step', '2,000 epochs')
     """
-    return x_axis.length(name(unit, 40), n, count(n))
+    return tr(x_axis.length(name(unit, 40), n, count(n)))
 
 
 def plural(n: int, noun: str) -> str:
@@ -153,7 +170,7 @@ def plural(n: int, noun: str) -> str:
     >>> plural(1, "check"), plural(2, "check")
     ('1 check', '2 checks')
     """
-    return f"{count(n)} {noun}{'' if n == 1 else 's'}"
+    return number_of(f"{{n}} {noun}", f"{{n}} {noun}s", n, n=count(n))
 
 
 def name(text: object, limit: int = NAME_LIMIT) -> str:
@@ -162,7 +179,7 @@ def name(text: object, limit: int = NAME_LIMIT) -> str:
     >>> name("a\\x1b[31mb"), name("x" * 200, limit=7)
     ('a�[31mb', 'xxx…xxx')
     """
-    line = re.sub(r"\s+", " ", _visible(str(text), keep="")).strip()
+    line = re.sub(r"\s+", " ", _visible(tr(text) if isinstance(text, str) else str(text), keep="")).strip()
     if len(line) <= limit:
         return line
     head = (limit - 1) // 2
@@ -171,7 +188,7 @@ def name(text: object, limit: int = NAME_LIMIT) -> str:
 
 def prose(text: str, limit: int = PROSE_LIMIT) -> str:
     """Sentences that may quote foreign names: one line, no control characters, cut at the end."""
-    line = re.sub(r"\s+", " ", _visible(text, keep="")).strip()
+    line = re.sub(r"\s+", " ", _visible(tr(text), keep="")).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -10,8 +10,10 @@ import numpy as np
 from traindoctor import names
 from traindoctor.finding import Diagnosis
 from traindoctor.run import Run, Series
+from traindoctor.text import Text
 
 from . import number_format as fmt
+from .language import _, looked_up, number_of, tr
 from .page_classification import accuracy_fact, classification_section
 from .page_comparison import comparison_section
 from .page_curves import curves_section, overview_figure
@@ -36,14 +38,18 @@ from .page_run import commit_text, covered, length_text, run_section
 from .page_schedule import prescription_section, recognised_section
 from .page_search import search_headline, search_section
 
-_STATE_WORDS = {"healthy": "Healthy", "findings": "Findings", "not-assessable": "Not assessable"}
+_STATE_WORDS = {
+    "healthy": Text("Healthy"),
+    "findings": Text("Findings"),
+    "not-assessable": Text("Not assessable"),
+}
 _STATUS_WORDS = {
-    "finished": "finished",
-    "failed": "ended with an error",
-    "killed": "was killed",
-    "running": "still running",
-    "damaged": "damaged log",
-    "unknown": "status unknown",
+    "finished": Text("finished"),
+    "failed": Text("ended with an error"),
+    "killed": Text("was killed"),
+    "running": Text("still running"),
+    "damaged": Text("damaged log"),
+    "unknown": Text("status unknown"),
 }
 
 
@@ -76,7 +82,7 @@ def build_page(diagnosis: Diagnosis, methods: Mapping[str, str] | None = None) -
 
 
 def _title(run: Run) -> str:
-    return fmt.name(run.name) or fmt.name(run.id) or "Unnamed run"
+    return fmt.name(run.name) or fmt.name(run.id) or _("Unnamed run")
 
 
 def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
@@ -91,7 +97,7 @@ def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
         title=_title(run),
         subtitle=_subtitle(run),
         tone=tone,
-        state=_STATE_WORDS.get(state, state),
+        state=tr(_STATE_WORDS.get(state, state)),
         verdict=verdict,
         top=top,
         top_title="" if top is None else (top.name if top.title in verdict else top.title),
@@ -104,9 +110,10 @@ def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
 
 def _subtitle(run: Run) -> tuple[str, ...]:
     info = run.info
-    parts = [_STATUS_WORDS.get(info.status, info.status), length_text(run)]
+    parts = [tr(_STATUS_WORDS.get(info.status, info.status)), length_text(run)]
     if math.isfinite(info.epochs):
-        parts.append(f"{fmt.number(info.epochs)} {'epoch' if info.epochs == 1 else 'epochs'}")
+        shown = fmt.number(info.epochs)
+        parts.append(number_of("{n} epoch", "{n} epochs", 1 if info.epochs == 1 else 2, n=shown))
     if math.isfinite(info.seconds):
         parts.append(fmt.duration(info.seconds))
     if info.optimizers:
@@ -119,12 +126,15 @@ def _subtitle(run: Run) -> tuple[str, ...]:
 def _checks_line(diagnosis: Diagnosis) -> str:
     found = len({finding.code for finding in diagnosis.findings})
     passed, skipped = len(diagnosis.passed), len(diagnosis.skipped)
-    line = (
-        f"{fmt.plural(found + passed, 'check')} run · {fmt.count(passed)} passed · "
-        f"{fmt.count(found)} found · {fmt.count(skipped)} could not run"
+    line = _(
+        "{checks} run · {passed} passed · {found} found · {skipped} could not run",
+        checks=fmt.plural(found + passed, "check"),
+        passed=fmt.count(passed),
+        found=fmt.count(found),
+        skipped=fmt.count(skipped),
     )
     gate = gate_sentence(diagnosis)
-    return f"{line}. {gate}" if gate else line
+    return _("{line}. {gate}", line=line, gate=gate) if gate else line
 
 
 def key_facts(diagnosis: Diagnosis) -> list[Fact]:
@@ -135,14 +145,14 @@ def key_facts(diagnosis: Diagnosis) -> list[Fact]:
     if train is not None:
         tail = train.values[-max(1, len(train) // 20) :]
         items.append(
-            Fact("final training loss", fmt.number(float(np.median(tail))), "median of the last 5 %")
+            Fact(_("final training loss"), fmt.number(float(np.median(tail))), _("median of the last 5 %"))
         )
     accuracy = accuracy_fact(diagnosis.metrics) or _accuracy_fact(run) or headline_fact(run)
     if accuracy is not None:
         items.append(accuracy)
     peaks = [float(np.nanmax(s.values)) for s in run.learning_rates().values() if np.isfinite(s.values).any()]
     if peaks:
-        items.append(Fact("peak learning rate", fmt.number(max(peaks)), _schedule_note(diagnosis)))
+        items.append(Fact(_("peak learning rate"), fmt.number(max(peaks)), _schedule_note(diagnosis)))
     return items
 
 
@@ -153,17 +163,21 @@ def _validation_facts(run: Run) -> list[Fact]:
     best = int(np.argmin(series.values))
     lowest, final = float(series.values[best]), float(series.values[-1])
     facts = [
-        Fact("best validation loss", fmt.number(lowest), f"at {fmt.place(unit, int(series.steps[best]))}")
+        Fact(
+            _("best validation loss"),
+            fmt.number(lowest),
+            _("at {place}", place=fmt.place(unit, int(series.steps[best]))),
+        )
     ]
     rise = (final - lowest) / abs(lowest) if lowest else math.nan
-    note = f"{fmt.percent(rise, 2)} above the best" if rise > 0.005 else "at its best"
-    facts.append(Fact("final validation loss", fmt.number(final), note if math.isfinite(rise) else ""))
+    note = _("{rise} above the best", rise=fmt.percent(rise, 2)) if rise > 0.005 else _("at its best")
+    facts.append(Fact(_("final validation loss"), fmt.number(final), note if math.isfinite(rise) else ""))
     first, last = covered(run)
     share = (last - int(series.steps[best])) / max(last - first + 1, 1)
     if share > 0.1:
         seconds = run.info.seconds
-        spent = fmt.duration(seconds * share) if math.isfinite(seconds) else "of the run"
-        facts.append(Fact("trained past best", fmt.percent(share, 2), spent))
+        spent = fmt.duration(seconds * share) if math.isfinite(seconds) else _("of the run")
+        facts.append(Fact(_("trained past best"), fmt.percent(share, 2), spent))
     return facts
 
 
@@ -172,9 +186,9 @@ def _accuracy_fact(run: Run) -> Fact | None:
     if series is None:
         return None
     return Fact(
-        "validation accuracy",
+        _("validation accuracy"),
         fmt.percent(float(series.values[-1])),
-        f"at {fmt.place(run.info.x_unit, int(series.steps[-1]))}",
+        _("at {place}", place=fmt.place(run.info.x_unit, int(series.steps[-1]))),
     )
 
 
@@ -182,7 +196,7 @@ def _schedule_note(diagnosis: Diagnosis) -> str:
     return (
         ""
         if diagnosis.schedule.family == "unknown"
-        else f"{fmt.name(diagnosis.schedule.family, 40)} schedule"
+        else _("{family} schedule", family=fmt.name(diagnosis.schedule.family, 40))
     )
 
 
@@ -193,13 +207,13 @@ def _finite(run: Run, name: str) -> Series | None:
 
 
 def _findings_section(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Section:
-    nothing = Paragraph("No check could run.")
+    nothing = Paragraph(_("No check could run."))
     if diagnosis.passed:
         nothing = Paragraph(
-            "No check found a trouble.", "good" if diagnosis.verdict.state == "healthy" else "neutral"
+            _("No check found a trouble."), "good" if diagnosis.verdict.state == "healthy" else "neutral"
         )
     blocks: tuple[Block, ...] = cards or (nothing,)
-    return Section("findings", "Findings", blocks, importance=0)
+    return Section("findings", _("Findings"), blocks, importance=0)
 
 
 def _passed_section(diagnosis: Diagnosis) -> Section | None:
@@ -207,9 +221,9 @@ def _passed_section(diagnosis: Diagnosis) -> Section | None:
         return None
     rows = tuple((fmt.name(code, 12), fmt.name(name, 60)) for code, name in diagnosis.passed.items())
     table = Table(
-        "Checks that ran and found nothing", (Column("code"), Column("check")), rows, is_folded=True
+        _("Checks that ran and found nothing"), (Column(_("code")), Column(_("check"))), rows, is_folded=True
     )
-    return Section("passed", "Checks that passed", (table,), importance=4)
+    return Section("passed", _("Checks that passed"), (table,), importance=4)
 
 
 def _skipped_section(diagnosis: Diagnosis) -> Section | None:
@@ -218,13 +232,15 @@ def _skipped_section(diagnosis: Diagnosis) -> Section | None:
     rows = tuple(
         (fmt.name(s.code, 12), fmt.name(s.name, 60), fmt.prose(s.why, 400)) for s in diagnosis.skipped
     )
-    table = Table("Checks that could not run", (Column("code"), Column("check"), Column("why")), rows)
-    return Section("skipped", "Checks that could not run", (table,), importance=2)
+    table = Table(
+        _("Checks that could not run"), (Column(_("code")), Column(_("check")), Column(_("why"))), rows
+    )
+    return Section("skipped", _("Checks that could not run"), (table,), importance=2)
 
 
 def _methods_section(methods: Mapping[str, str]) -> Section | None:
     if not methods:
         return None
-    rows = tuple((fmt.name(code, 12), fmt.prose(text)) for code, text in methods.items())
-    table = Table("How each check decides", (Column("code"), Column("method")), rows, is_folded=True)
-    return Section("methods", "Appendix: methods", (table,), importance=5)
+    rows = tuple((fmt.name(code, 12), fmt.prose(looked_up(text))) for code, text in methods.items())
+    table = Table(_("How each check decides"), (Column(_("code")), Column(_("method"))), rows, is_folded=True)
+    return Section("methods", _("Appendix: methods"), (table,), importance=5)

@@ -11,6 +11,7 @@ from traindoctor.run import Floats
 
 from . import number_format as fmt
 from .chart_model import Curve, Matrix, UnitCurves, UnitSquares
+from .language import _
 from .page_model import Block, Cell, Column, Fact, Facts, Figure, Paragraph, Section, Table
 
 _TOP_PAIRS = 10
@@ -27,7 +28,7 @@ def classification_section(metrics: Mapping[str, Any]) -> Section | None:
     if not isinstance(group, Mapping) or not group:
         why = metrics.get("classification_unavailable")
         return (
-            Section("classification", "Classification", (Paragraph(fmt.prose(f"{why}."), "warning"),))
+            Section("classification", _("Classification"), (Paragraph(fmt.prose(f"{why}."), "warning"),))
             if why
             else None
         )
@@ -40,7 +41,7 @@ def classification_section(metrics: Mapping[str, Any]) -> Section | None:
         _curves_figure(group),
     )
     blocks: list[Block] = [block for block in candidates if block is not None]
-    return Section("classification", "Classification", tuple(blocks), importance=2) if blocks else None
+    return Section("classification", _("Classification"), tuple(blocks), importance=2) if blocks else None
 
 
 def accuracy_fact(metrics: Mapping[str, Any]) -> Fact | None:
@@ -50,19 +51,23 @@ def accuracy_fact(metrics: Mapping[str, Any]) -> Fact | None:
         return None
     interval = _interval(group)
     samples = group.get("n_samples")
-    note = f"95 % interval {interval}" if interval else (f"{fmt.count(samples)} samples" if samples else "")
-    return Fact("accuracy", fmt.percent(_real(group.get("accuracy"))), note)
+    note = (
+        _("95 % interval {interval}", interval=interval)
+        if interval
+        else (fmt.plural(round(float(samples)), "sample") if samples else "")
+    )
+    return Fact(_("accuracy"), fmt.percent(_real(group.get("accuracy"))), note)
 
 
 def _facts(group: _Group) -> Facts | None:
     accuracy = accuracy_fact({"classification": group})
     items = [accuracy] if accuracy else []
     for key, label, note in (
-        ("balanced_accuracy", "balanced accuracy", "mean recall over the classes"),
-        ("f1_macro", "F1, macro", "every class counts the same"),
-        ("majority_baseline", "majority baseline", "always the most frequent class"),
-        ("roc_auc_macro", "ROC AUC, macro", ""),
-        ("average_precision_macro", "average precision, macro", ""),
+        ("balanced_accuracy", _("balanced accuracy"), _("mean recall over the classes")),
+        ("f1_macro", _("F1, macro"), _("every class counts the same")),
+        ("majority_baseline", _("majority baseline"), _("always the most frequent class")),
+        ("roc_auc_macro", _("ROC AUC, macro"), ""),
+        ("average_precision_macro", _("average precision, macro"), ""),
     ):
         value = _real(group.get(key))
         if value is not None:
@@ -70,17 +75,23 @@ def _facts(group: _Group) -> Facts | None:
             items.append(Fact(label, fmt.percent(value) if is_share else fmt.number(value, 3), note))
     if _real(group.get("log_loss")) is not None:
         items.append(
-            Fact("log loss", f"{fmt.number(_real(group.get('log_loss')))} nats", "mean over the samples")
+            Fact(
+                _("log loss"),
+                _("{real} nats", real=fmt.number(_real(group.get("log_loss")))),
+                _("mean over the samples"),
+            )
         )
     where = [fmt.name(group[key], 60) for key in ("split", "source") if group.get(key)]
     if _real(group.get("step")) is not None:
-        where.append(f"step {fmt.count(float(group['step']))}")
+        where.append(_("step {step}", step=fmt.count(float(group["step"]))))
     if _real(group.get("n_samples")) is not None:
-        where.append(f"{fmt.count(float(group['n_samples']))} samples")
+        where.append(fmt.plural(round(float(group["n_samples"])), "sample"))
     if _real(group.get("n_left_out")):
-        where.append(f"{fmt.count(float(group['n_left_out']))} left out (non-finite scores)")
+        where.append(
+            _("{n_left_out} left out (non-finite scores)", n_left_out=fmt.count(float(group["n_left_out"])))
+        )
     if where:
-        items.append(Fact("predictions", " · ".join(where)))
+        items.append(Fact(_("predictions"), " · ".join(where)))
     return Facts(tuple(items)) if items else None
 
 
@@ -99,16 +110,20 @@ def _per_class(group: _Group) -> Table | None:
             (fmt.name(entry.get("class", "")), *rates, fmt.MISSING if support is None else fmt.count(support))
         )
     columns = (
-        Column("class"),
-        *(Column(title, align="right") for title in ("precision", "recall", "F1")),
-        Column("support", "samples", "right"),
+        Column(_("class")),
+        *(Column(title, align="right") for title in (_("precision"), _("recall"), "F1")),
+        Column(_("support"), _("samples"), "right"),
     )
     note = (
-        f"The {_CLASS_ROWS} of {fmt.count(len(entries))} classes with the lowest F1."
+        _(
+            "The {class_rows} of {n_entries} classes with the lowest F1.",
+            class_rows=_CLASS_ROWS,
+            n_entries=fmt.count(len(entries)),
+        )
         if len(entries) > _CLASS_ROWS
         else ""
     )
-    return Table("Per class", columns, tuple(rows), note)
+    return Table(_("Per class"), columns, tuple(rows), note)
 
 
 def _averages(group: _Group) -> Table | None:
@@ -117,8 +132,11 @@ def _averages(group: _Group) -> Table | None:
         values = [_real(group.get(f"{key}_{average}")) for key in ("precision", "recall", "f1")]
         if any(value is not None for value in values):
             rows.append((average, *(fmt.padded(value) for value in values)))
-    columns = (Column("average"), *(Column(title, align="right") for title in ("precision", "recall", "F1")))
-    return Table("Averages over the classes", columns, tuple(rows)) if rows else None
+    columns = (
+        Column(_("average")),
+        *(Column(title, align="right") for title in (_("precision"), _("recall"), "F1")),
+    )
+    return Table(_("Averages over the classes"), columns, tuple(rows)) if rows else None
 
 
 def _matrix(group: _Group) -> tuple[tuple[str, ...], Floats] | None:
@@ -154,14 +172,18 @@ def _confused_pairs(group: _Group) -> Table | None:
         for n, share, true, predicted in pairs[:_TOP_PAIRS]
     )
     columns = (
-        Column("true class"),
-        Column("taken for"),
-        Column("samples", align="right"),
-        Column("share of the true class", align="right"),
+        Column(_("true class")),
+        Column(_("taken for")),
+        Column(_("samples"), align="right"),
+        Column(_("share of the true class"), align="right"),
     )
     left_out = len(pairs) - _TOP_PAIRS
-    note = f"{fmt.plural(left_out, 'less frequent pair')} not listed." if left_out > 0 else ""
-    return Table("Most confused pairs", columns, rows, note)
+    note = (
+        _("{left_out} not listed.", left_out=fmt.plural(left_out, "less frequent pair"))
+        if left_out > 0
+        else ""
+    )
+    return Table(_("Most confused pairs"), columns, rows, note)
 
 
 def _matrix_figure(group: _Group) -> Figure | None:
@@ -170,21 +192,24 @@ def _matrix_figure(group: _Group) -> Figure | None:
         return None
     labels, counts = matrix
     pairs = _pairs(labels, counts)
-    title = "Confusion matrix: no sample is misclassified"
+    title = _("Confusion matrix: no sample is misclassified")
     if pairs:
         n, share, true, predicted = pairs[0]
-        title = (
-            f"Confusion matrix: {fmt.name(true, 40)} is most often taken for {fmt.name(predicted, 40)} "
-            f"({fmt.plural(round(n), 'sample')}, {fmt.percent(share)} of its class)"
+        title = _(
+            "Confusion matrix: {true} is most often taken for {predicted} ({n}, {share} of its class)",
+            true=fmt.name(true, 40),
+            predicted=fmt.name(predicted, 40),
+            n=fmt.plural(round(n), "sample"),
+            share=fmt.percent(share),
         )
     table = None
     if len(labels) <= _TABLE_CLASSES:
         rows = tuple(
             (label, *(fmt.count(float(n)) for n in row)) for label, row in zip(labels, counts, strict=True)
         )
-        columns = (Column("true \\ predicted"), *(Column(label, align="right") for label in labels))
-        table = Table("Confusion matrix, samples", columns, rows, is_folded=True)
-    caption = "Rows: true class; columns: predicted class. Shade: share of the true class."
+        columns = (Column(_("true \\ predicted")), *(Column(label, align="right") for label in labels))
+        table = Table(_("Confusion matrix, samples"), columns, rows, is_folded=True)
+    caption = _("Rows: true class; columns: predicted class. Shade: share of the true class.")
     return Figure("confusion", title, caption, Matrix(labels, counts), table)
 
 
@@ -193,23 +218,25 @@ def _curves_figure(group: _Group) -> Figure | None:
     roc = _unit_curves(group.get("roc"), "fpr", "tpr", "auc", "AUC")
     charts: list[UnitCurves] = []
     if pr:
-        charts.append(UnitCurves("recall", "precision", pr, is_diagonal_chance=False))
+        charts.append(UnitCurves(_("recall"), _("precision"), pr, is_diagonal_chance=False))
     if roc:
-        charts.append(UnitCurves("false positive rate", "true positive rate", roc, is_diagonal_chance=True))
+        charts.append(
+            UnitCurves(_("false positive rate"), _("true positive rate"), roc, is_diagonal_chance=True)
+        )
     if not charts:
         return None
     parts = [
-        _area_sentence(group.get("pr"), "average_precision", "Average precision"),
-        _area_sentence(group.get("roc"), "auc", "ROC AUC"),
+        _area_sentence(group.get("pr"), "average_precision", _("Average precision")),
+        _area_sentence(group.get("roc"), "auc", _("ROC AUC")),
     ]
-    title = "; ".join(part for part in parts if part) or "Precision-recall and ROC curves"
+    title = "; ".join(part for part in parts if part) or _("Precision-recall and ROC curves")
     caption = (
-        "One curve per class against the rest."
+        _("One curve per class against the rest.")
         if max(len(pr), len(roc)) > 1
-        else "Positive class against the rest."
+        else _("Positive class against the rest.")
     )
     if max(len(pr), len(roc)) > _COLOURED:
-        caption += f" Coloured: the {_COLOURED} classes with the smallest area."
+        caption += _(" Coloured: the {coloured} classes with the smallest area.", coloured=_COLOURED)
     return Figure("curves-pr-roc", title, caption, UnitSquares(tuple(charts)), _areas_table(group))
 
 
@@ -219,7 +246,12 @@ def _area_sentence(entries: Any, key: str, label: str) -> str:
         return ""
     if len(areas) == 1:
         return f"{label} {fmt.number(areas[0], 3)}"
-    return f"{label} between {fmt.number(min(areas), 3)} and {fmt.number(max(areas), 3)}"
+    return _(
+        "{label} between {min} and {max}",
+        label=label,
+        min=fmt.number(min(areas), 3),
+        max=fmt.number(max(areas), 3),
+    )
 
 
 def _unit_curves(entries: Any, x_key: str, y_key: str, area_key: str, area_name: str) -> tuple[Curve, ...]:
@@ -246,8 +278,12 @@ def _areas_table(group: _Group) -> Table:
             if isinstance(entry, Mapping):
                 areas.setdefault(fmt.name(entry.get("class", "")), {})[key] = _real(entry.get(area_key))
     rows = tuple((c, fmt.padded(a.get("pr")), fmt.padded(a.get("roc"))) for c, a in areas.items())
-    columns = (Column("class"), Column("average precision", align="right"), Column("ROC AUC", align="right"))
-    return Table("Areas under the curves", columns, rows[:_CLASS_ROWS], is_folded=True)
+    columns = (
+        Column(_("class")),
+        Column(_("average precision"), align="right"),
+        Column(_("ROC AUC"), align="right"),
+    )
+    return Table(_("Areas under the curves"), columns, rows[:_CLASS_ROWS], is_folded=True)
 
 
 def _interval(group: _Group) -> str:
@@ -255,7 +291,11 @@ def _interval(group: _Group) -> str:
     if not isinstance(ends, Sequence) or isinstance(ends, str) or len(ends) != 2:
         return ""
     low, high = _real(ends[0]), _real(ends[1])
-    return f"{fmt.percent(low)} to {fmt.percent(high)}" if low is not None and high is not None else ""
+    return (
+        _("{low} to {high}", low=fmt.percent(low), high=fmt.percent(high))
+        if low is not None and high is not None
+        else ""
+    )
 
 
 def _real(value: Any) -> float | None:

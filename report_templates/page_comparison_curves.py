@@ -13,6 +13,7 @@ from traindoctor.run import Floats, Run, Series
 
 from . import number_format as fmt
 from .chart_model import Curve, Panel, Stack
+from .language import _, tr
 from .page_model import Cell, Column, Figure, Table
 from .thinning import exact_curve, noisy_curve
 
@@ -26,7 +27,10 @@ _COLOURS = 4
 def comparison_figure(comparison: Comparison) -> Figure | None:
     """Losses, the metric and the learning rate of every run; None where nothing is shared."""
     runs = comparison.runs[:MAX_RUNS]
-    wanted = [(names.LOSS_TRAIN, "training loss", False), (names.LOSS_VALIDATION, "validation loss", False)]
+    wanted = [
+        (names.LOSS_TRAIN, _("training loss"), False),
+        (names.LOSS_VALIDATION, _("validation loss"), False),
+    ]
     wanted += [(name, _title(name), False) for name in _metrics(runs)]
     panels = [_panel(comparison, runs, name, title) for name, title, _ in wanted]
     panels.append(_rates(comparison, runs))
@@ -35,9 +39,13 @@ def comparison_figure(comparison: Comparison) -> Figure | None:
         return None
     x = np.concatenate([curve.x for panel in kept for curve in panel.curves])
     drawing = Stack(kept, x_label(comparison), (float(x.min()), float(x.max())))
-    caption = "All plots share the x axis. Lines are medians where a run has many values."
+    caption = _("All plots share the x axis. Lines are medians where a run has many values.")
     if len(comparison.runs) > MAX_RUNS:
-        caption += f" The first {MAX_RUNS} of {len(comparison.runs)} runs are drawn."
+        caption += _(
+            " The first {max_runs} of {n_runs} runs are drawn.",
+            max_runs=MAX_RUNS,
+            n_runs=len(comparison.runs),
+        )
     return Figure("compared", _message(comparison), caption, drawing, _table(comparison))
 
 
@@ -45,15 +53,15 @@ def x_label(comparison: Comparison) -> str:
     """Title of the shared x axis."""
     unit = comparison.runs[0].run.info.x_unit
     if comparison.x == "step":
-        return "optimizer step" if unit == "optimizer steps" else x_axis.nouns(fmt.name(unit, 40))[0]
-    return "epoch" if comparison.x == "epoch" else "% of the run"
+        return _("optimizer step") if unit == "optimizer steps" else tr(x_axis.nouns(fmt.name(unit, 40))[0])
+    return _("epoch") if comparison.x == "epoch" else _("% of the run")
 
 
 def _message(comparison: Comparison) -> str:
     labels = ", ".join(
         f"{one.label} {fmt.name(one.run.name or one.run.id, 24)}" for one in comparison.runs[:4]
     )
-    return f"Curves of {labels}" + (" and others" if len(comparison.runs) > 4 else "")
+    return _("Curves of {labels}", labels=labels) + (_(" and others") if len(comparison.runs) > 4 else "")
 
 
 def _metrics(runs: tuple[ComparedRun, ...]) -> list[str]:
@@ -71,8 +79,7 @@ def _metrics(runs: tuple[ComparedRun, ...]) -> list[str]:
 
 
 def _title(name: str) -> str:
-    quantity, _, split = name.rpartition("/")
-    return fmt.name(f"{split} {quantity}", 60)
+    return fmt.name(names.in_words(name), 60)
 
 
 def _panel(comparison: Comparison, runs: tuple[ComparedRun, ...], name: str, title: str) -> Panel | None:
@@ -93,7 +100,7 @@ def _rates(comparison: Comparison, runs: tuple[ComparedRun, ...]) -> Panel | Non
             colour, dash = _style(one, comparison)
             curve = exact_curve(series, one.label, colour, dash=dash, is_stepped=True)
             curves.append(_moved(curve, one.run, comparison))
-    return Panel("learning rate", tuple(curves), (), _spans_decades(curves)) if curves else None
+    return Panel(_("learning rate"), tuple(curves), (), _spans_decades(curves)) if curves else None
 
 
 def _style(one: ComparedRun, comparison: Comparison) -> tuple[int, int]:
@@ -143,9 +150,13 @@ def _table(comparison: Comparison) -> Table | None:
         shown = fmt.count(x) if comparison.x == "step" else fmt.number(float(x), 3)
         cells = (fmt.number(v) if np.isfinite(v := values[index]) else fmt.MISSING for values in held)
         rows.append((shown, *cells))
-    note = "The last value recorded at or before each place; – where there is none."
+    note = _("The last value recorded at or before each place; – where there is none.")
     return Table(
-        f"{_title(name).capitalize()} at regular distances", columns, tuple(rows), note, is_folded=True
+        _("{value} at regular distances", value=_title(name).capitalize()),
+        columns,
+        tuple(rows),
+        note,
+        is_folded=True,
     )
 
 

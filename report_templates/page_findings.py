@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 from traindoctor.finding import Diagnosis, Finding, Severity
+from traindoctor.text import Text
 
 from . import number_format as fmt
+from .language import _, evidence_name, tr
 from .page_model import Cell, Code, Column, FindingCard, Table, Tone
 
 SEVERITY_WORDS: dict[Severity, str] = {
-    Severity.CRITICAL: "Critical",
-    Severity.WARNING: "Warning",
-    Severity.INFO: "Note",
+    Severity.CRITICAL: Text("Critical"),
+    Severity.WARNING: Text("Warning"),
+    Severity.INFO: Text("Note"),
 }
 _TONES: dict[Severity, Tone] = {
     Severity.CRITICAL: "critical",
@@ -59,31 +61,33 @@ def _card(
     left_out = len(finding.parameters) - _MAX_PARAMETERS
     # A symptom goes with its cause; its own remedy beside the cause's would be a second, other advice.
     code = "" if is_symptom else fmt.code(finding.remedy.code)
-    advice = f"Deal with the cause first. If this remains: {finding.remedy.text}"
+    advice = _("Deal with the cause first. If this remains: {text}", text=finding.remedy.text)
     return FindingCard(
         anchor=f"finding-{index + 1}",
         code=fmt.name(finding.code, 12),
         name=fmt.name(finding.name, 60),
         tone=_TONES[finding.severity],
-        severity=SEVERITY_WORDS[finding.severity],
+        severity=tr(SEVERITY_WORDS[finding.severity]),
         title=title,
         detail=detail,
         confidence=fmt.percent(finding.confidence, 2),
         span=fmt.span(unit, finding.first_step, finding.last_step),
-        parameters=(*shown, f"and {fmt.count(left_out)} more") if left_out > 0 else shown,
+        parameters=(*shown, _("and {left_out} more", left_out=fmt.count(left_out)))
+        if left_out > 0
+        else shown,
         evidence=_evidence(finding),
         action=fmt.prose(advice if is_symptom else finding.remedy.text),
-        remedy=Code("Remedy", code) if code.strip() else None,
+        remedy=Code(_("Remedy"), code) if code.strip() else None,
         symptoms=symptoms,
     )
 
 
 def _evidence(finding: Finding) -> Table:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (fmt.name(name.replace("_", " ")), fmt.quantity(value, finding.units[name]))
+        (fmt.name(evidence_name(name)), fmt.quantity(value, finding.units[name]))
         for name, value in finding.evidence.items()
     )
-    return Table("Evidence", (Column("what"), Column("value", align="right")), rows)
+    return Table(_("Evidence"), (Column(_("what")), Column(_("value"), align="right")), rows)
 
 
 def split_message(message: str) -> tuple[str, str]:
@@ -94,5 +98,5 @@ def split_message(message: str) -> tuple[str, str]:
     """
     text = fmt.prose(message)
     parts = re.split(r"(?<=[^\d\s][.!?])\s+(?=[A-Z(])|(?<=\d[.!?])\s+(?=[A-Z(])", text, maxsplit=1)
-    head = parts[0].removesuffix(".") or "No message"
+    head = parts[0].removesuffix(".") or _("No message")
     return head, parts[1] if len(parts) > 1 else ""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from traindoctor.finding import Diagnosis, Finding
 from traindoctor.gate import Gate, Standing
+from traindoctor.text import Text
 
 from . import number_format as fmt
+from .language import _
 
 
 def gate_sentence(diagnosis: Diagnosis) -> str:
@@ -17,16 +19,20 @@ def gate_sentence(diagnosis: Diagnosis) -> str:
     if gate is None:
         return ""
     if gate.is_passed and diagnosis.verdict.state == "not-assessable":
-        return "Gate not passed: the run cannot be assessed."
+        return _("Gate not passed: the run cannot be assessed.")
     if gate.fail_on == "never":
-        return "Gate passed: findings never fail it (fail-on never)."
-    new = "new " if gate.base else ""
+        return _("Gate passed: findings never fail it (fail-on never).")
+    level = Text(gate.fail_on)
     known = sum(not standing.is_new for standing in gate.standings)
-    beside = f" {fmt.plural(known, 'finding')} of the base run not counted." if known else ""
+    beside = (
+        _(" {findings} of the base run not counted.", findings=fmt.plural(known, "finding")) if known else ""
+    )
     if gate.is_passed:
-        return f"Gate passed: no {new}finding at or above {gate.fail_on}.{beside}"
-    what = fmt.plural(gate.n_failing, f"{new}finding")
-    return f"Gate failed: {what} at or above {gate.fail_on}.{beside}"
+        if gate.base:
+            return _("Gate passed: no new finding at or above {level}.{beside}", level=level, beside=beside)
+        return _("Gate passed: no finding at or above {level}.{beside}", level=level, beside=beside)
+    what = fmt.plural(gate.n_failing, "new finding" if gate.base else "finding")
+    return _("Gate failed: {what} at or above {level}.{beside}", what=what, level=level, beside=beside)
 
 
 def standing_words(gate: Gate | None, index: int) -> str:
@@ -35,8 +41,8 @@ def standing_words(gate: Gate | None, index: int) -> str:
         return ""
     standing = gate.standings[index]
     if not standing.is_new:
-        return "known from the base run"
-    return f"new: {fmt.prose(standing.why, 200)}" if standing.why else "new"
+        return _("known from the base run")
+    return _("new: {why}", why=fmt.prose(standing.why, 200)) if standing.why else _("new")
 
 
 def judged(diagnosis: Diagnosis, gate: Gate) -> tuple[tuple[Finding, Standing], ...]:

@@ -7,16 +7,18 @@ import numpy as np
 from traindoctor import names
 from traindoctor.headline import headline_rank
 from traindoctor.run import Run, Series, SeriesInfo
+from traindoctor.text import Text
 
 from . import number_format as fmt
 from .chart_model import Panel
+from .language import _, tr
 from .page_model import Block, Cell, Column, Fact, Section, Spark, Table
 from .thinning import exact_curve, sparkline
 
 MAX_PANELS = 3
 MAX_ROWS = 60
 _SPLITS = {"train": 0, "validation": 1, "test": 2}
-_DIRECTIONS = {"lower": "lower is better", "higher": "higher is better"}
+_DIRECTIONS = {"lower": Text("lower is better"), "higher": Text("higher is better")}
 _UNKNOWN = SeriesInfo()
 
 
@@ -47,9 +49,9 @@ def headline_fact(run: Run) -> Fact | None:
             at = int(np.argmin(kept.values) if direction == "lower" else np.argmax(kept.values))
             value = _value(float(kept.values[at]), _info(run, name).unit)
             return Fact(
-                f"best {fmt.name(shown_name(run, name), 40)}",
+                _("best {shown_name}", shown_name=fmt.name(shown_name(run, name), 40)),
                 value,
-                f"at {fmt.place(run.info.x_unit, int(kept.steps[at]))}",
+                _("at {place}", place=fmt.place(run.info.x_unit, int(kept.steps[at]))),
             )
     return None
 
@@ -63,7 +65,7 @@ def metrics_section(run: Run) -> Section | None:
         blocks.append(_values_table(run, others))
     if run.info.series:
         blocks.append(_origin_table(run))
-    return Section("series", "Other series of the log", tuple(blocks), importance=3) if blocks else None
+    return Section("series", _("Other series of the log"), tuple(blocks), importance=3) if blocks else None
 
 
 def held_out_word(run: Run, name: str) -> str:
@@ -94,7 +96,7 @@ def _main_metrics(run: Run) -> list[str]:
 
 
 def _is_metric(run: Run, name: str) -> bool:
-    quantity, _, split = name.rpartition("/")
+    quantity, _slash, split = name.rpartition("/")
     is_ours = names.quantity_of(name) is not None and quantity != "accuracy"
     return bool(quantity) and split in _SPLITS and not quantity.endswith("loss") and not is_ours
 
@@ -114,7 +116,7 @@ def _info(run: Run, name: str) -> SeriesInfo:
 def _panel_title(run: Run, quantity: str) -> str:
     name = next(n for n in run.series if _quantity(n) == quantity and _is_metric(run, n))
     label = quantity if quantity == "accuracy" else fmt.name(shown_name(run, name), 60)
-    direction = _DIRECTIONS.get(better(run, name), "direction unknown")
+    direction = tr(_DIRECTIONS.get(better(run, name), Text("direction unknown")))
     return f"{label} ({direction})"
 
 
@@ -127,20 +129,24 @@ def _values_table(run: Run, wanted: list[str]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name in wanted[:MAX_ROWS]:
         finite = run.series[name].finite()
-        direction = _DIRECTIONS.get(better(run, name), fmt.MISSING)
+        direction = tr(_DIRECTIONS.get(better(run, name), fmt.MISSING))
         rows.append((fmt.name(name, 60), direction, *_ends(finite), *_trace(finite, first, run.n_steps - 1)))
     columns = (
-        Column("series"),
-        Column("direction"),
-        Column("values", align="right"),
-        Column("first", align="right"),
-        Column("lowest", align="right"),
-        Column("highest", align="right"),
-        Column("last", align="right"),
-        Column("course"),
+        Column(_("series")),
+        Column(_("direction")),
+        Column(_("values"), align="right"),
+        Column(_("first"), align="right"),
+        Column(_("lowest"), align="right"),
+        Column(_("highest"), align="right"),
+        Column(_("last"), align="right"),
+        Column(_("course")),
     )
-    note = f"{fmt.count(len(wanted) - MAX_ROWS)} more not listed." if len(wanted) > MAX_ROWS else ""
-    return Table("Component losses and further metrics", columns, tuple(rows), note)
+    note = (
+        _("{max_rows} more not listed.", max_rows=fmt.count(len(wanted) - MAX_ROWS))
+        if len(wanted) > MAX_ROWS
+        else ""
+    )
+    return Table(_("Component losses and further metrics"), columns, tuple(rows), note)
 
 
 def _ends(finite: Series) -> tuple[str, ...]:
@@ -163,12 +169,12 @@ def _origin_table(run: Run) -> Table:
         source = fmt.name(info.source_name, 60) or fmt.MISSING
         rows.append((fmt.name(name, 60), source, fmt.count(len(series)), span, fmt.prose(info.note, 200)))
     columns = (
-        Column("our name"),
-        Column("name in the log"),
-        Column("values", align="right"),
-        Column("covers"),
-        Column("note"),
+        Column(_("our name")),
+        Column(_("name in the log")),
+        Column(_("values"), align="right"),
+        Column(_("covers")),
+        Column(_("note")),
     )
     left_out = len(listed) - MAX_ROWS
-    note = f"{fmt.count(left_out)} more not listed." if left_out > 0 else ""
-    return Table("Where each series comes from", columns, tuple(rows), note, is_folded=True)
+    note = _("{left_out} more not listed.", left_out=fmt.count(left_out)) if left_out > 0 else ""
+    return Table(_("Where each series comes from"), columns, tuple(rows), note, is_folded=True)

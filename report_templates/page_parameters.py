@@ -6,18 +6,28 @@ import numpy as np
 
 from traindoctor.names import unit_of
 from traindoctor.run import Floats, Run, Series
+from traindoctor.text import Text
 
 from . import number_format as fmt
 from .heat_map_data import final_median, heat_map, in_forward_order
+from .language import _, tr
 from .page_curves import x_label
 from .page_model import Block, Cell, Column, Figure, Paragraph, Section, Spark, Table
 from .thinning import sparkline
 
 _TOP = 10
 _HEAT_MAPS = (
-    ("update_ratio", "Update ratio", "How far each step moves a parameter, relative to its size."),
-    ("grad_norm", "Gradient norm", "L2 norm of each parameter's gradient as the optimizer used it."),
-    ("weight_rms", "Weight rms", "Root mean square of each parameter."),
+    (
+        "update_ratio",
+        Text("Update ratio"),
+        Text("How far each step moves a parameter, relative to its size."),
+    ),
+    (
+        "grad_norm",
+        Text("Gradient norm"),
+        Text("L2 norm of each parameter's gradient as the optimizer used it."),
+    ),
+    ("weight_rms", Text("Weight rms"), Text("Root mean square of each parameter.")),
 )
 _TABLE_ROWS = 40
 
@@ -28,7 +38,7 @@ def parameters_section(run: Run) -> Section | None:
     outliers = _outlier_table(run)
     if outliers is not None:
         blocks.append(outliers)
-    for quantity, title, caption in _HEAT_MAPS:
+    for quantity, title, caption in ((q, tr(t), tr(c)) for q, t, c in _HEAT_MAPS):
         drawing = heat_map(run, quantity, unit_of(quantity), x_label(run))
         if drawing is None:
             continue
@@ -38,10 +48,13 @@ def parameters_section(run: Run) -> Section | None:
     if not blocks:
         return None
     lead = Paragraph(
-        "Rows are parameters in the order of the model, the first layer on top. Colours are logarithmic; "
-        "exact zeros, NaN or infinity, and values that were not recorded each have a colour of their own."
+        _(
+            "Rows are parameters in the order of the model, the first layer on top. Colours are "
+            "logarithmic; exact zeros, NaN or infinity, and values that were not recorded each "
+            "have a colour of their own."
+        )
     )
-    return Section("parameters", "Parameters", (lead, *blocks), importance=3)
+    return Section("parameters", _("Parameters"), (lead, *blocks), importance=3)
 
 
 def _message(run: Run, quantity: str) -> str:
@@ -50,13 +63,18 @@ def _message(run: Run, quantity: str) -> str:
     ends = {name: final_median(table, name) for name in table}
     known = {name: value for name, value in ends.items() if np.isfinite(value)}
     if not known:
-        return "no finite value at the end of the run"
+        return _("no finite value at the end of the run")
     low, high = min(known, key=lambda n: known[n]), max(known, key=lambda n: known[n])
     if low == high:
-        return f"{fmt.number(known[low], 3)} in {fmt.name(low, 60)} at the end of the run"
-    return (
-        f"from {fmt.number(known[low], 3)} in {fmt.name(low, 60)} to {fmt.number(known[high], 3)} in "
-        f"{fmt.name(high, 60)} at the end of the run"
+        return _(
+            "{known} in {low} at the end of the run", known=fmt.number(known[low], 3), low=fmt.name(low, 60)
+        )
+    return _(
+        "from {known} in {low} to {known_2} in {high} at the end of the run",
+        known=fmt.number(known[low], 3),
+        low=fmt.name(low, 60),
+        known_2=fmt.number(known[high], 3),
+        high=fmt.name(high, 60),
     )
 
 
@@ -75,21 +93,25 @@ def _outlier_table(run: Run) -> Table | None:
     rows = tuple(_outlier_row(run, ordered[i], quantity, float(ends[i]), middle) for i in worst)
     is_ratio = quantity == "update_ratio"
     columns = (
-        Column("parameter"),
-        Column("shape"),
-        Column("update ratio" if is_ratio else "gradient norm", align="right"),
-        Column("× median", align="right"),
-        *((Column("gradient norm", align="right"),) if is_ratio else ()),
-        Column("weight rms", align="right"),
-        Column("over the run"),
+        Column(_("parameter")),
+        Column(_("shape")),
+        Column(_("update ratio") if is_ratio else _("gradient norm"), align="right"),
+        Column(_("× median"), align="right"),
+        *((Column(_("gradient norm"), align="right"),) if is_ratio else ()),
+        Column(_("weight rms"), align="right"),
+        Column(_("over the run")),
     )
     note = (
         ""
         if len(ordered) <= _TOP
-        else f"The {_TOP} of {fmt.count(len(ordered))} parameters farthest from the median."
+        else _(
+            "The {top} of {n_ordered} parameters farthest from the median.",
+            top=_TOP,
+            n_ordered=fmt.count(len(ordered)),
+        )
     )
     return Table(
-        "Parameters farthest from the median parameter, last quarter of the run", columns, rows, note
+        _("Parameters farthest from the median parameter, last quarter of the run"), columns, rows, note
     )
 
 
@@ -144,13 +166,15 @@ def _value_table(run: Run, quantity: str, title: str) -> Table:
         )
         rows.append((fmt.name(name), *cells))
     columns = (
-        Column("parameter"),
-        Column("first", align="right"),
-        Column("median", align="right"),
-        Column("last", align="right"),
+        Column(_("parameter")),
+        Column(_("first"), align="right"),
+        Column(_("median"), align="right"),
+        Column(_("last"), align="right"),
     )
     left_out = len(ordered) - _TABLE_ROWS
-    note = f"{fmt.plural(left_out, 'more parameter')} not listed." if left_out > 0 else ""
+    note = (
+        _("{left_out} not listed.", left_out=fmt.plural(left_out, "more parameter")) if left_out > 0 else ""
+    )
     return Table(
         f"{title}, {unit_of(quantity)}" if unit_of(quantity) else title,
         columns,

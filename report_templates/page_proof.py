@@ -10,6 +10,7 @@ from traindoctor.prescription import MOST_DIFFERENCE, Prescription, Proof, Proof
 
 from . import number_format as fmt
 from .chart_model import Mark, PairedChart, PairedPoint, ScorePoint, SweepChart
+from .language import _, looked_up
 from .page_model import Block, Bullets, Cell, Column, Fact, Facts, Figure, Paragraph, Table
 
 
@@ -19,10 +20,10 @@ def sweep_blocks(prescription: Prescription) -> list[Block]:
     if prescription.sweep is not None:
         blocks.append(_sweep_figure(prescription.sweep, prescription))
     if prescription.assumptions:
-        blocks.append(Bullets("What it assumes", tuple(map(fmt.prose, prescription.assumptions))))
+        blocks.append(Bullets(_("What it assumes"), tuple(map(fmt.prose, prescription.assumptions))))
     if prescription.falsify:
         blocks.append(
-            Bullets("What would show that it is wrong", tuple(map(fmt.prose, prescription.falsify)))
+            Bullets(_("What would show that it is wrong"), tuple(map(fmt.prose, prescription.falsify)))
         )
     return blocks
 
@@ -32,25 +33,30 @@ def _sweep_figure(sweep: Sweep, prescription: Prescription) -> Figure:
         ScorePoint(point.lr, point.score if math.isfinite(point.score) and point.score > 0 else math.nan)
         for point in sweep.points
     )
-    title = (
-        f"{len(points)} short runs of {fmt.count(sweep.steps)} steps: the {sweep.objective} is lowest at a "
-        f"peak learning rate of {fmt.number(sweep.best_lr, 2)}"
+    title = _(
+        "{n} short runs of {steps} steps: the {objective} is lowest at a peak learning rate of {best_lr}",
+        n=len(points),
+        steps=fmt.count(sweep.steps),
+        objective=looked_up(sweep.objective),
+        best_lr=fmt.number(sweep.best_lr, 2),
     )
     if all(math.isnan(point.y) for point in points):
-        title = f"All {len(points)} short runs of {fmt.count(sweep.steps)} steps diverged"
+        title = _("All {n} short runs of {steps} steps diverged", n=len(points), steps=fmt.count(sweep.steps))
     curve_x, curve_y = _parabola(sweep)
     drawing = SweepChart(
-        "peak learning rate of the short run, 1/step (log scale)",
-        f"final {sweep.objective} of each short run (log scale)",
+        _("peak learning rate of the short run, 1/step (log scale)"),
+        _("final {objective} of each short run (log scale)", objective=looked_up(sweep.objective)),
         points,
         curve_x,
         curve_y,
         _marks(sweep, prescription),
     )
-    caption = (
-        f"Each dot: one run over {fmt.percent(sweep.share, 2)} of the steps, warmed up and straight to zero, "
-        f"seed {sweep.seed}. Dashed: parabola through the best three. The estimate for the full run is its "
-        "lowest point times the square root of that share."
+    caption = _(
+        "Each dot: one run over {share} of the steps, warmed up and straight to zero, seed "
+        "{seed}. Dashed: parabola through the best three. The estimate for the full run is "
+        "its lowest point times the square root of that share.",
+        share=fmt.percent(sweep.share, 2),
+        seed=sweep.seed,
     )
     return Figure("sweep", title, caption, drawing, _sweep_table(sweep))
 
@@ -71,8 +77,8 @@ def _marks(sweep: Sweep, prescription: Prescription) -> tuple[Mark, ...]:
     recorded = prescription.evidence.get("lr_peak", math.nan)
     estimate = prescription.evidence.get("lr_estimate", sweep.lr)
     marks = [
-        Mark("point", rate, rate, f"{what} {fmt.number(rate, 2)}")
-        for what, rate in (("recorded peak", recorded), ("estimate for the full run", estimate))
+        Mark("point", rate, rate, _("{what} {rate}", what=what, rate=fmt.number(rate, 2)))
+        for what, rate in ((_("recorded peak"), recorded), (_("estimate for the full run"), estimate))
         if math.isfinite(rate) and rate > 0
     ]
     return tuple(marks)
@@ -82,23 +88,25 @@ def _sweep_table(sweep: Sweep) -> Table:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             fmt.number(point.lr, 3),
-            fmt.number(point.score) if math.isfinite(point.score) else "diverged",
+            fmt.number(point.score) if math.isfinite(point.score) else _("diverged"),
             fmt.duration(point.seconds) if math.isfinite(point.seconds) else fmt.MISSING,
         )
         for point in sweep.points
     )
     columns = (
-        Column("peak learning rate", "1/step", "right"),
-        Column(f"final {sweep.objective}", align="right"),
-        Column("time", align="right"),
+        Column(_("peak learning rate"), _("1/step"), "right"),
+        Column(_("final {objective}", objective=looked_up(sweep.objective)), align="right"),
+        Column(_("time"), align="right"),
     )
-    return Table("The short runs", columns, rows, is_folded=True)
+    return Table(_("The short runs"), columns, rows, is_folded=True)
 
 
 def proof_blocks(proof: Proof) -> list[Block]:
     """The decision, the pairs as table and figure, what it cost, what has to be known about it."""
     blocks: list[Block] = [
-        Paragraph(f"Proof: {fmt.prose(proof.why)}", "good" if proof.decision == "adopt" else "neutral"),
+        Paragraph(
+            _("Proof: {why}", why=fmt.prose(proof.why)), "good" if proof.decision == "adopt" else "neutral"
+        ),
         _proof_table(proof),
     ]
     figure = _pairs_figure(proof)
@@ -106,7 +114,7 @@ def proof_blocks(proof: Proof) -> list[Block]:
         blocks.append(figure)
     blocks.append(_proof_facts(proof))
     if proof.notes:
-        blocks.append(Bullets("What has to be known about this proof", tuple(map(fmt.prose, proof.notes))))
+        blocks.append(Bullets(_("What has to be known about this proof"), tuple(map(fmt.prose, proof.notes))))
     return blocks
 
 
@@ -120,42 +128,42 @@ def _proof_table(proof: Proof) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for seed, old, new in _pairs_of(proof):
         is_counted = seed in proof.seeds
-        change = _change(proof.differences[proof.seeds.index(seed)]) if is_counted else "not counted"
+        change = _change(proof.differences[proof.seeds.index(seed)]) if is_counted else _("not counted")
         rows.append((str(seed), _score(old), _score(new), change))
     columns = (
-        Column("seed", align="right"),
-        Column("old", proof.objective, "right"),
-        Column("new", proof.objective, "right"),
-        Column("change", align="right"),
+        Column(_("seed"), align="right"),
+        Column(_("old"), looked_up(proof.objective), "right"),
+        Column(_("new"), looked_up(proof.objective), "right"),
+        Column(_("change"), align="right"),
     )
-    return Table("Paired runs: same seed, same number of steps", columns, tuple(rows))
+    return Table(_("Paired runs: same seed, same number of steps"), columns, tuple(rows))
 
 
 def _score(run: ProofRun | None) -> str:
     if run is None:
-        return "not run"
+        return _("not run")
     if run.failure:
-        return "failed"
-    return fmt.number(run.score) if math.isfinite(run.score) else "diverged"
+        return _("failed")
+    return fmt.number(run.score) if math.isfinite(run.score) else _("diverged")
 
 
 def _change(difference: float) -> str:
     if abs(difference) >= MOST_DIFFERENCE:
-        return "old diverged" if difference < 0 else "new diverged"
+        return _("old diverged") if difference < 0 else _("new diverged")
     return f"{100 * math.expm1(difference):+.1f} %".replace("-", "−")
 
 
 def _pairs_figure(proof: Proof) -> Figure | None:
     pairs = tuple(
-        PairedPoint(f"seed {seed}", _plotted(old), _plotted(new))
+        PairedPoint(_("seed {seed}", seed=seed), _plotted(old), _plotted(new))
         for seed, old, new in _pairs_of(proof)
         if old is not None and new is not None
     )
     if not any(math.isfinite(value) for pair in pairs for value in (pair.old, pair.new)):
         return None
-    sides = ("old command", "new command") if proof.challenger else ("as it is", "prescribed")
-    drawing = PairedChart(f"final {proof.objective}", sides, pairs)
-    caption = "Each line: the two runs of one seed. A cross at the top: diverged or failed."
+    sides = (_("old command"), _("new command")) if proof.challenger else (_("as it is"), _("prescribed"))
+    drawing = PairedChart(_("final {objective}", objective=looked_up(proof.objective)), sides, pairs)
+    caption = _("Each line: the two runs of one seed. A cross at the top: diverged or failed.")
     return Figure("proof", fmt.prose(proof.why).rstrip("."), caption, drawing)
 
 
@@ -164,19 +172,41 @@ def _plotted(run: ProofRun | None) -> float:
 
 
 def _proof_facts(proof: Proof) -> Facts:
-    words = {"adopt": "adopt it", "keep": "keep what you have", "unfinished": "not finished"}
+    words = {"adopt": _("adopt it"), "keep": _("keep what you have"), "unfinished": _("not finished")}
     items = [
-        Fact("decision", words[proof.decision]),
-        Fact("independent pairs", fmt.count(proof.n), f"seeds {', '.join(map(str, proof.seeds))}"),
+        Fact(_("decision"), words[proof.decision]),
+        Fact(
+            _("independent pairs"),
+            fmt.count(proof.n),
+            _("seeds {seeds}", seeds=", ".join(map(str, proof.seeds))),
+        ),
     ]
     if math.isfinite(proof.typical):
-        where = f", over the {proof.n - proof.n_diverged} pairs without divergence" * bool(proof.n_diverged)
-        items.append(Fact("mean change", _change(proof.typical), f"{proof.objective}{where}"))
-    if math.isfinite(proof.sd) and not proof.n_diverged:
-        items.append(Fact("standard deviation", f"{100 * proof.sd:.2g} points", "of ln(new / old) x 100"))
+        where = _(
+            ", over the {n_diverged} pairs without divergence", n_diverged=proof.n - proof.n_diverged
+        ) * bool(proof.n_diverged)
         items.append(
-            Fact("upper bound", _change(proof.upper), "of the mean change, paired t, 90 %, one-sided")
+            Fact(
+                _("mean change"),
+                _change(proof.typical),
+                _("{objective}{where}", objective=looked_up(proof.objective), where=where),
+            )
         )
-    runs = f"{proof.steps / proof.budget:.2g} runs at full length" if proof.budget else ""
-    items.append(Fact("spent", fmt.duration(proof.seconds), f"{fmt.count(proof.steps)} steps, {runs}"))
+    if math.isfinite(proof.sd) and not proof.n_diverged:
+        items.append(
+            Fact(
+                _("standard deviation"), _("{sd:.2g} points", sd=100 * proof.sd), _("of ln(new / old) x 100")
+            )
+        )
+        items.append(
+            Fact(_("upper bound"), _change(proof.upper), _("of the mean change, paired t, 90 %, one-sided"))
+        )
+    runs = _("{n:.2g} runs at full length", n=proof.steps / proof.budget) if proof.budget else ""
+    items.append(
+        Fact(
+            _("spent"),
+            fmt.duration(proof.seconds),
+            _("{steps} steps, {runs}", steps=fmt.count(proof.steps), runs=runs),
+        )
+    )
     return Facts(tuple(items))

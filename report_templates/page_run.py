@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from traindoctor.run import Event, ParameterInfo, Run
+from traindoctor.text import Text
 
 from . import number_format as fmt
+from .language import _, looked_up, number_of
 from .page_model import Block, Bullets, Cell, Column, Fact, Facts, Section, Table
 from .page_schedule import value_text
 
@@ -17,9 +19,9 @@ _MODEL_ROWS = 60
 _SETTING_ROWS = 60
 _MAX_NOTES = 30
 _CAUSES = {
-    "overflow": "an overflow of the scaled gradients",
-    "loss": "a loss that was not finite",
-    "unknown": "an unknown cause",
+    "overflow": Text("an overflow of the scaled gradients"),
+    "loss": Text("a loss that was not finite"),
+    "unknown": Text("an unknown cause"),
 }
 _GAPS = ("gap", "thinned", "recorder-off", "exception", "amp-skip")
 
@@ -29,8 +31,11 @@ def run_section(run: Run) -> Section:
     blocks: list[Block] = [_facts(run)]
     notes = recording_notes(run)
     if notes:
-        blocks.append(Bullets("Gaps and guesses in the recording", notes))
-    for caption, settings in (("Configuration", run.info.config), ("Environment", run.info.environment)):
+        blocks.append(Bullets(_("Gaps and guesses in the recording"), notes))
+    for caption, settings in (
+        (_("Configuration"), run.info.config),
+        (_("Environment"), run.info.environment),
+    ):
         if settings:
             blocks.append(_settings(caption, settings))
     blocks += [
@@ -39,7 +44,7 @@ def run_section(run: Run) -> Section:
     ]
     if run.info.parameters:
         blocks.append(_model(run.info.parameters))
-    return Section("run", "Run", tuple(blocks), importance=2)
+    return Section("run", _("Run"), tuple(blocks), importance=2)
 
 
 def commit_text(run: Run) -> str:
@@ -48,9 +53,10 @@ def commit_text(run: Run) -> str:
     if not isinstance(git, Mapping) or not git.get("commit"):
         return ""
     details = [fmt.name(git["branch"], 60)] if git.get("branch") else []
-    details += ["with uncommitted changes"] if git.get("dirty") else []
+    details += [_("with uncommitted changes")] if git.get("dirty") else []
     commit = fmt.name(git["commit"], 64)[:10]
-    return f"commit {commit}" + (f" ({', '.join(details)})" if details else "")
+    text = _("commit {commit}", commit=commit)
+    return _("{commit} ({details})", commit=text, details=_(", ").join(details)) if details else text
 
 
 def recording_notes(run: Run) -> tuple[str, ...]:
@@ -62,7 +68,10 @@ def recording_notes(run: Run) -> tuple[str, ...]:
             where = fmt.span(run.info.x_unit, events[0].step, events[-1].step)
             notes.append(_gap(kind, events, where))
     left_out = len(notes) - _MAX_NOTES
-    return (*notes[:_MAX_NOTES], *((f"{fmt.count(left_out)} more notes",) if left_out > 0 else ()))
+    return (
+        *notes[:_MAX_NOTES],
+        *((_("{left_out} more notes", left_out=fmt.count(left_out)),) if left_out > 0 else ()),
+    )
 
 
 def _gap(kind: str, events: Sequence[Event], where: str) -> str:
@@ -70,44 +79,71 @@ def _gap(kind: str, events: Sequence[Event], where: str) -> str:
     data = events[-1].data
     every, what = data.get("every"), data.get("what")
     if kind == "thinned" and isinstance(every, int) and isinstance(what, str):
-        since = "" if len(events) == 1 else f" (changed {len(events)} times)"
-        return f"thinned: {fmt.name(what, 60)}, at the end measured at one step in {every}; {where}{since}"
+        since = "" if len(events) == 1 else _(" (changed {n_events} times)", n_events=len(events))
+        return _(
+            "thinned: {what}, at the end measured at one step in {every}; {where}{since}",
+            what=fmt.name(what, 60),
+            every=every,
+            where=where,
+            since=since,
+        )
     if kind == "amp-skip" and isinstance(data.get("cause"), str):
         causes = Counter(str(event.data.get("cause")) for event in events)
-        told = ", ".join(f"{n} by {_CAUSES.get(cause, 'an unknown cause')}" for cause, n in causes.items())
-        return f"amp-skip: {fmt.plural(len(events), 'step')} skipped by GradScaler, {where}: {told}"
-    detail = f"; last: {value_text(data, 200)}" if data else ""
-    return f"{kind}: {fmt.plural(len(events), 'event')}, {where}{detail}"
+        told = _(", ").join(
+            _("{n} by {cause}", n=n, cause=_CAUSES.get(cause, _CAUSES["unknown"]))
+            for cause, n in causes.items()
+        )
+        return _(
+            "amp-skip: {steps} skipped by GradScaler, {where}: {told}",
+            steps=fmt.plural(len(events), "step"),
+            where=where,
+            told=told,
+        )
+    detail = _("; last: {value}", value=value_text(data, 200)) if data else ""
+    return _(
+        "{kind}: {events}, {where}{detail}",
+        kind=kind,
+        events=fmt.plural(len(events), "event"),
+        where=where,
+        detail=detail,
+    )
 
 
 def _facts(run: Run) -> Facts:
     info = run.info
     items = [
-        Fact("name", fmt.name(run.name) or fmt.MISSING),
-        Fact("id", fmt.name(run.id)),
-        Fact("status", info.status),
+        Fact(_("name"), fmt.name(run.name) or fmt.MISSING),
+        Fact(_("id"), fmt.name(run.id)),
+        Fact(_("status"), looked_up(info.status)),
         covered_fact(run),
     ]
     if math.isfinite(info.epochs):
-        items.append(Fact("epochs", fmt.number(info.epochs)))
+        items.append(Fact(_("epochs"), fmt.number(info.epochs)))
     if math.isfinite(info.seconds):
-        items.append(Fact("wall-clock time", fmt.duration(info.seconds)))
+        items.append(Fact(_("wall-clock time"), fmt.duration(info.seconds)))
     if info.batch_size:
-        items.append(Fact("batch size", fmt.plural(info.batch_size, "sample")))
+        items.append(Fact(_("batch size"), fmt.plural(info.batch_size, "sample")))
     if info.loss_name:
-        items.append(Fact("loss", fmt.name(info.loss_name)))
+        items.append(Fact(_("loss"), fmt.name(info.loss_name)))
     if math.isfinite(info.baseline):
-        items.append(Fact("loss of the best constant prediction", f"{fmt.number(info.baseline)} nats"))
+        items.append(
+            Fact(
+                _("loss of the best constant prediction"),
+                _("{baseline} nats", baseline=fmt.number(info.baseline)),
+            )
+        )
     if info.n_classes:
-        items.append(Fact("classes", fmt.count(info.n_classes)))
+        items.append(Fact(_("classes"), fmt.count(info.n_classes)))
     if commit_text(run):
-        items.append(Fact("code", commit_text(run)))
+        items.append(Fact(_("code"), commit_text(run)))
     if info.source:
-        items.append(Fact("recorded by" if is_native(run) else "format of the log", fmt.name(info.source)))
+        items.append(
+            Fact(_("recorded by") if is_native(run) else _("format of the log"), fmt.name(info.source))
+        )
     if info.path and not is_native(run):
-        items.append(Fact("read from", fmt.name(info.path)))
+        items.append(Fact(_("read from"), fmt.name(info.path)))
     if info.loss_role != "progress":
-        items.append(Fact("objective", fmt.name(info.loss_role), "a falling loss means no progress"))
+        items.append(Fact(_("objective"), fmt.name(info.loss_role), _("a falling loss means no progress")))
     return Facts(tuple(items))
 
 
@@ -122,9 +158,9 @@ def covered_fact(run: Run) -> Fact:
     first, last = covered(run)
     if last < first or first == 0:
         return Fact(
-            "steps" if unit == "optimizer steps" else "length", fmt.count(run.n_steps), fmt.name(unit, 40)
+            _("steps") if unit == "optimizer steps" else _("length"), fmt.count(run.n_steps), fmt.unit(unit)
         )
-    return Fact("x axis", fmt.span(unit, first, last), fmt.name(unit, 40))
+    return Fact(_("x axis"), fmt.span(unit, first, last), fmt.unit(unit))
 
 
 def covered(run: Run) -> tuple[int, int]:
@@ -143,8 +179,15 @@ def length_text(run: Run) -> str:
 def _settings(caption: str, settings: Mapping[str, Any]) -> Table:
     rows = [(fmt.name(key), value) for key, value in _flat(settings)]
     left_out = len(rows) - _SETTING_ROWS
-    note = f"{fmt.plural(left_out, 'more entry')} not listed." if left_out > 0 else ""
-    return Table(caption, (Column("key"), Column("value")), tuple(rows[:_SETTING_ROWS]), note)
+    note = (
+        _(
+            "{left_out} not listed.",
+            left_out=number_of("{n} more entry", "{n} more entries", left_out, n=fmt.count(left_out)),
+        )
+        if left_out > 0
+        else ""
+    )
+    return Table(caption, (Column(_("key")), Column(_("value"))), tuple(rows[:_SETTING_ROWS]), note)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -168,9 +211,16 @@ def _optimizer(index: int, name: str, groups: tuple[Mapping[str, Any], ...], sch
         for key in keys
     ]
     if scheduler:
-        rows.append(("scheduler", *([fmt.name(scheduler)] * max(1, len(groups)))))
-    caption = f"Optimizer{f' {index + 1}' if index else ''}: {fmt.name(name)}"
-    columns = (Column("setting"), *(Column(f"group {label}", align="right") for label in labels or ["–"]))
+        rows.append((_("scheduler"), *([fmt.name(scheduler)] * max(1, len(groups)))))
+    caption = (
+        _("Optimizer {n}: {name}", n=index + 1, name=fmt.name(name))
+        if index
+        else _("Optimizer: {name}", name=fmt.name(name))
+    )
+    columns = (
+        Column(_("setting")),
+        *(Column(_("group {label}", label=label), align="right") for label in labels or ["–"]),
+    )
     return Table(caption, columns, tuple(rows))
 
 
@@ -181,27 +231,31 @@ def _model(parameters: tuple[ParameterInfo, ...]) -> Table:
         (
             fmt.name(p.name),
             fmt.name(p.module, 40) or fmt.MISSING,
-            " × ".join(str(n) for n in p.shape) or "scalar",
+            " × ".join(str(n) for n in p.shape) or _("scalar"),
             fmt.count(p.size),
-            "yes" if p.trainable else "no",
+            _("yes") if p.trainable else _("no"),
             fmt.name(p.group, 24) or fmt.MISSING,
             fmt.name(p.dtype, 24),
         )
         for p in parameters[:_MODEL_ROWS]
     )
     columns = (
-        Column("parameter"),
-        Column("module"),
-        Column("shape"),
-        Column("elements", align="right"),
-        Column("trained"),
-        Column("group"),
-        Column("type"),
+        Column(_("parameter")),
+        Column(_("module")),
+        Column(_("shape")),
+        Column(_("elements"), align="right"),
+        Column(_("trained")),
+        Column(_("group")),
+        Column(_("type")),
     )
-    caption = (
-        f"Model: {fmt.plural(len(parameters), 'parameter')}, {fmt.count(total)} elements, "
-        f"{fmt.count(trained)} trained"
+    caption = _(
+        "Model: {parameters}, {total} elements, {trained} trained",
+        parameters=fmt.plural(len(parameters), "parameter"),
+        total=fmt.count(total),
+        trained=fmt.count(trained),
     )
     left_out = len(parameters) - _MODEL_ROWS
-    note = f"{fmt.plural(left_out, 'more parameter')} not listed." if left_out > 0 else ""
+    note = (
+        _("{left_out} not listed.", left_out=fmt.plural(left_out, "more parameter")) if left_out > 0 else ""
+    )
     return Table(caption, columns, rows, note)

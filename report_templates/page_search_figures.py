@@ -11,6 +11,7 @@ from traindoctor.search import Interaction, Parameter, Search, Trial
 
 from . import number_format as fmt
 from .chart_model import Curve, Mark, Points, Scatter
+from .language import _
 from .page_model import Cell, Column, Figure, Table
 
 _EMPTY = np.empty(0)
@@ -35,17 +36,21 @@ def region_figure(search: Search) -> Figure | None:
         _is_wide(search),
     )
     title = _region_title(search, parameter)
-    caption = (
-        "Each point is a trial. Pruned trials stand at the last value they reported: what they would have "
-        "reached is not known. Diverged trials stand at the upper edge."
+    caption = _(
+        "Each point is a trial. Pruned trials stand at the last value they reported: what "
+        "they would have reached is not known. Diverged trials stand at the upper edge."
     )
     return Figure("search", title, caption, drawing)
 
 
 def objective_label(search: Search) -> str:
     """The objective and which of its values are better."""
-    objective = fmt.name(search.study.objective or "objective", 60)
-    return f"{objective} ({search.study.better} is better)" if search.study.better else objective
+    objective = fmt.name(search.study.objective or _("objective"), 60)
+    return (
+        _("{objective} ({better} is better)", objective=objective, better=search.study.better)
+        if search.study.better
+        else objective
+    )
 
 
 def _shown_parameter(search: Search) -> Parameter | None:
@@ -63,9 +68,9 @@ def _shown_parameter(search: Search) -> Parameter | None:
 def _points_by_state(search: Search, parameter: Parameter) -> list[Points]:
     kinds: list[Points] = []
     for state, label, colour, shape in (
-        ("complete", "completed", 0, "dot"),
-        ("pruned", "pruned (last value)", 1, "ring"),
-        ("diverged", "diverged", 3, "cross"),
+        ("complete", _("completed"), 0, "dot"),
+        ("pruned", _("pruned (last value)"), 1, "ring"),
+        ("diverged", _("diverged"), 3, "cross"),
     ):
         trials = [t for t in search.study.trials if t.state == state and _has(t, parameter)]
         if trials:
@@ -96,17 +101,17 @@ def _marks(search: Search, parameter: Parameter) -> tuple[tuple[Mark, ...], tupl
     curves: tuple[Curve, ...] = ()
     region, threshold, best = search.region, search.threshold, search.best
     if region is not None and region.parameter == parameter.name:
-        label = f"{fmt.percent(region.level, 2)} interval"
+        label = _("{level} interval", level=fmt.percent(region.level, 2))
         marks.append(Mark("span", region.low, region.high, label, "info"))
         fitted = [(x, y) for x, y in region.curve if y > 0 or not _is_wide(search)]
         if fitted:
             x, y = (np.array(column) for column in zip(*fitted, strict=True))
-            curves = (Curve("fit", x, y, _EMPTY, _EMPTY, _EMPTY, 2, 1),)
+            curves = (Curve(_("fit"), x, y, _EMPTY, _EMPTY, _EMPTY, 2, 1),)
     if threshold is not None and threshold.parameter == parameter.name:
-        marks.append(Mark("span", threshold.low, threshold.high, "divergence begins", "critical"))
+        marks.append(Mark("span", threshold.low, threshold.high, _("divergence begins"), "critical"))
     if best is not None and _has(best, parameter):
         at = float(best.parameters[parameter.name])
-        marks.append(Mark("point", at, at, "best trial", y=best.value))
+        marks.append(Mark("point", at, at, _("best trial"), y=best.value))
     return tuple(marks), curves
 
 
@@ -114,8 +119,8 @@ def _region_title(search: Search, parameter: Parameter) -> str:
     region, name = search.region, fmt.name(parameter.name, 40)
     if region is not None and region.parameter == parameter.name:
         low, high = fmt.number(region.low, 3), fmt.number(region.high, 3)
-        return f"The best {name} lies between {low} and {high}"
-    return f"Objective of the trials over {name}"
+        return _("The best {name} lies between {low} and {high}", name=name, low=low, high=high)
+    return _("Objective of the trials over {name}", name=name)
 
 
 def interaction_figure(search: Search, found: Interaction) -> Figure:
@@ -141,8 +146,10 @@ def interaction_figure(search: Search, found: Interaction) -> Figure:
         (fmt.name(level.label, 60), fmt.count(len(level.x)), fmt.number(level.best, 3))
         for level in found.levels
     )
-    best = Column(f"best {fmt.name(found.parameter, 40)}", align="right")
-    columns = (Column("level"), Column("completed trials", align="right"), best)
-    title = f"{fmt.name(found.parameter, 40)} and {fmt.name(found.other, 40)}"
-    caption = "Completed trials; lines join those of one level, whatever their other parameters were."
-    return Figure("interaction", title, caption, drawing, Table("Best per level", columns, rows))
+    best = Column(_("best {parameter}", parameter=fmt.name(found.parameter, 40)), align="right")
+    columns = (Column(_("level")), Column(_("completed trials"), align="right"), best)
+    title = _(
+        "{parameter} and {other}", parameter=fmt.name(found.parameter, 40), other=fmt.name(found.other, 40)
+    )
+    caption = _("Completed trials; lines join those of one level, whatever their other parameters were.")
+    return Figure("interaction", title, caption, drawing, Table(_("Best per level"), columns, rows))

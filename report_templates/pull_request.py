@@ -17,6 +17,7 @@ from traindoctor.run import Floats, Run
 
 from . import number_format as fmt
 from .comparison_words import ONE_SEED, change_text, conclusion, shown
+from .language import _, tr
 from .markdown import Raw, markdown_environment
 from .mermaid import POINTS, XYChart, mermaid_text
 from .page import build_page, key_facts
@@ -104,8 +105,8 @@ def _conclusion(comparison: Comparison | None) -> str:
     """What seeds allow to say, in one line; the numbers themselves stand in the table."""
     if comparison is None:
         return ""
-    _, state, sentence = conclusion(comparison)
-    return ONE_SEED if state == "One seed each" else sentence
+    _tone, state, sentence = conclusion(comparison)
+    return tr(ONE_SEED) if state == _("One seed each") else sentence
 
 
 def _numbers(diagnosis: Diagnosis) -> Table | None:
@@ -117,12 +118,12 @@ def _numbers(diagnosis: Diagnosis) -> Table | None:
     others = [number for number in comparison.numbers if not number.is_outcome and number.word(1) != "same"]
     rows = tuple(_number_row(number, comparison) for number in (*known, *others)[:_ROWS])
     columns = (
-        Column("number"),
-        Column(f"base ({base})", align="right"),
-        Column("this run", align="right"),
-        Column("change"),
-        Column("course, base"),
-        Column("course, this run"),
+        Column(_("number")),
+        Column(_("base ({base})", base=base), align="right"),
+        Column(_("this run"), align="right"),
+        Column(_("change")),
+        Column(_("course, base")),
+        Column(_("course, this run")),
     )
     return Table("", columns, rows) if rows else None
 
@@ -131,7 +132,7 @@ def _number_row(number: Number, comparison: Comparison) -> tuple[Cell, ...]:
     base, this = (one.run for one in comparison.runs[:2])
     name = _SERIES.get(number.name.partition(" ")[2], "")
     return (
-        number.name,
+        tr(number.name),
         shown(number, 0),
         shown(number, 1),
         change_text(number, 1),
@@ -149,7 +150,7 @@ def _course(run: Run, name: str) -> Cell:
 
 def _key_table(diagnosis: Diagnosis) -> Table | None:
     facts = key_facts(diagnosis)[:_ROWS]
-    columns = (Column("number"), Column("value", align="right"), Column("where"))
+    columns = (Column(_("number")), Column(_("value"), align="right"), Column(_("where")))
     return Table("", columns, tuple((f.label, f.value, f.note) for f in facts)) if facts else None
 
 
@@ -157,7 +158,7 @@ def _charts(diagnosis: Diagnosis) -> tuple[Chart, ...]:
     runs = [diagnosis.run]
     if diagnosis.comparison is not None:
         runs.append(diagnosis.comparison.runs[0].run)
-    wanted = (("Validation loss", names.LOSS_VALIDATION), ("Training loss", names.LOSS_TRAIN))
+    wanted = ((_("Validation loss"), names.LOSS_VALIDATION), (_("Training loss"), names.LOSS_TRAIN))
     found = (_chart(diagnosis, runs, title, name) for title, name in wanted)
     return tuple(chart for chart in found if chart is not None)
 
@@ -174,11 +175,11 @@ def _chart(diagnosis: Diagnosis, runs: Sequence[Run], title: str, name: str) -> 
     lines = [_sampled(x, y, first, last) for x, y in curves]
     low, high = min(float(line.min()) for line in lines), max(float(line.max()) for line in lines)
     is_log = low > 0 and high > _LOG_RANGE * low
-    label = "log10 of the loss" if is_log else "loss"
+    label = _("log10 of the loss") if is_log else _("loss")
     drawn = [np.log10(line) for line in lines] if is_log else lines
-    unit = x_label(comparison) if comparison is not None else "step"
+    unit = x_label(comparison) if comparison is not None else _("step")
     text = mermaid_text(XYChart(title, unit, (first, last), label, drawn))
-    legend = "Blue: this run." if len(having) == 1 else "Blue: this run; orange: the base run."
+    legend = _("Blue: this run.") if len(having) == 1 else _("Blue: this run; orange: the base run.")
     return Chart(Code("", text, "mermaid"), legend)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from traindoctor.finding import Diagnosis
 
+from .language import _
 from .page import build_page
 from .page_findings import finding_cards
 from .page_gate import standing_words
@@ -53,7 +54,11 @@ def text_page(page: Page) -> bytes:
 
 
 def _verdict(head: Headline) -> str:
-    return head.verdict if head.verdict.startswith(head.state) else f"{head.state}: {head.verdict}"
+    return (
+        head.verdict
+        if head.verdict.startswith(head.state)
+        else _("{state}: {verdict}", state=head.state, verdict=head.verdict)
+    )
 
 
 def _bytes(lines: list[str]) -> bytes:
@@ -62,10 +67,17 @@ def _bytes(lines: list[str]) -> bytes:
 
 def _card(card: FindingCard, diagnosis: Diagnosis, order: Mapping[str, int], indent: str) -> list[str]:
     words = standing_words(diagnosis.gate, order[card.anchor])
-    head = f"{card.severity.upper()}  {card.code} {card.name}  {card.span}, confidence {card.confidence}"
+    head = _(
+        "{severity}  {code} {name}  {span}, confidence {confidence}",
+        severity=card.severity.upper(),
+        code=card.code,
+        name=card.name,
+        span=card.span,
+        confidence=card.confidence,
+    )
     lines = [f"{head}  ({words})" if words else head, *_wrapped(f"{card.title}.", "  ")]
     lines += _wrapped(card.detail, "  ") if card.detail else []
-    lines += _wrapped(f"Do: {card.action}", "  ") if card.action else []
+    lines += _wrapped(_("Do: {action}", action=card.action), "  ") if card.action else []
     for symptom in card.symptoms:
         lines += _card(symptom, diagnosis, order, "  ")
     return [f"{indent}{line}" for line in lines]
@@ -99,7 +111,7 @@ def _block(block: Block) -> Iterator[str]:
         yield from _wrapped(f"{block.title}.")
         yield from _sparks(block)
     else:
-        yield from _wrapped(f"{block.severity}: {block.title}")
+        yield from _wrapped(_("{state}: {verdict}", state=block.severity, verdict=block.title))
 
 
 def _sparks(figure: Figure) -> Iterator[str]:

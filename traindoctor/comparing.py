@@ -17,6 +17,7 @@ from .names import EPOCH
 from .run import Floats, Run
 from .run_settings import Settings, recipe_of, seed_of, settings_of
 from .seed_noise import effect_of
+from .text import Text
 
 MAX_RUNS = len(string.ascii_uppercase)
 _LENGTHS_ALIKE = 1.01
@@ -176,7 +177,12 @@ def _idle_seeds(numbers: Sequence[Number], runs: Sequence[ComparedRun]) -> tuple
         is_seeded = len({runs[i].seed for i in index}) > 1
         if is_seeded and outcomes and all(len({n.values[i] for i in index}) == 1 for n in outcomes):
             labels = ", ".join(runs[i].label for i in index)
-            return (f"The seed changes nothing: {labels} gave the same numbers, so they count as one run.",)
+            return (
+                Text(
+                    "The seed changes nothing: {labels} gave the same numbers, so they count as one run.",
+                    labels=labels,
+                ),
+            )
     return ()
 
 
@@ -184,19 +190,28 @@ def _cautions(runs: Sequence[Run]) -> tuple[str, ...]:
     """What makes the runs hard to compare."""
     found: list[str] = []
     for what, values in (
-        ("Their losses are not the same function", {run.info.loss_name for run in runs} - {""}),
-        ("Their x axes count different things", {run.info.x_unit for run in runs}),
+        (Text("Their losses are not the same function"), {run.info.loss_name for run in runs} - {""}),
+        (Text("Their x axes count different things"), {run.info.x_unit for run in runs}),
     ):
         if len(values) > 1:
-            found.append(f"{what}: {', '.join(sorted(values))}.")
+            found.append(Text("{what}: {values}.", what=what, values=", ".join(sorted(values))))
     lengths = [run.n_steps for run in runs]
     if min(lengths) and max(lengths) > _LENGTHS_ALIKE * min(lengths):
         shown = ", ".join(f"{label} {n:,}" for label, n in zip(string.ascii_uppercase, lengths, strict=False))
-        found.append(f"They are not equally long ({shown}): their final values stand at different places.")
+        found.append(
+            Text(
+                "They are not equally long ({shown}): their final values stand at different places.",
+                shown=shown,
+            )
+        )
     for label, run in zip(string.ascii_uppercase, runs, strict=False):
         if run.info.status in ("running", "killed", "failed", "damaged"):
-            found.append(f"{label} did not finish: what is called final is the last value recorded.")
+            found.append(
+                Text("{label} did not finish: what is called final is the last value recorded.", label=label)
+            )
     git = [g if isinstance(g := run.info.config.get("git"), Mapping) else {} for run in runs]
     if any(one.get("dirty") for one in git):
-        found.append("Uncommitted changes were in place: the code may differ in ways that no log holds.")
+        found.append(
+            Text("Uncommitted changes were in place: the code may differ in ways that no log holds.")
+        )
     return tuple(found)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from .errors import UsageError
 from .finding import Diagnosis, Finding, Severity
 from .gate import Gate, Standing
+from .text import Text
 
 FAIL_ON: Mapping[str, Severity | None] = {
     "critical": Severity.CRITICAL,
@@ -63,10 +64,10 @@ def _compared(finding: Finding, base: Diagnosis | None) -> tuple[bool, str]:
     if not same:
         return True, ""
     if finding.severity.rank < min(other.severity.rank for other in same):
-        return True, "more severe than in the base run"
+        return True, Text("more severe than in the base run")
     named = {parameter for other in same for parameter in other.parameters}
     if further := [parameter for parameter in finding.parameters if parameter not in named]:
-        return True, f"the base run does not have it in {further[0]}" + (
-            f" and {len(further) - 1} more" if len(further) > 1 else ""
+        return True, Text("the base run does not have it in {further}", further=further[0]) + (
+            Text(" and {n} more", n=len(further) - 1) if len(further) > 1 else ""
         )
     return False, ""

@@ -13,6 +13,7 @@ from . import names
 from .comparison import Number
 from .headline import headline_rank
 from .run import Run, Series
+from .text import Text
 
 MAX_METRICS = 3
 _SPLITS = ("validation", "test")
@@ -26,27 +27,38 @@ def headline_numbers(runs: Sequence[Run]) -> tuple[Number, ...]:
     """
     found: list[Number] = []
     for name, better in _metrics(runs):
-        kind = " ".join(reversed(name.rsplit("/", 1)))
+        kind = names.in_words(name)
         unit = names.unit_of(name) or next((u for r in runs if (u := _unit(r, name))), "")
-        found.append(_number(f"best {kind}", unit, better, runs, partial(_best, name=name, better=better)))
-        found.append(_number(f"final {kind}", unit, better, runs, partial(_final, name=name)))
+        found.append(
+            _number(
+                Text("best {kind}", kind=kind), unit, better, runs, partial(_best, name=name, better=better)
+            )
+        )
+        found.append(_number(Text("final {kind}", kind=kind), unit, better, runs, partial(_final, name=name)))
     loss = "loss units"
     found += [
         _number(
-            "best validation loss",
+            Text("best validation loss"),
             loss,
             "lower",
             runs,
             lambda run: _best(run, names.LOSS_VALIDATION, "lower"),
         ),
-        _number("final validation loss", loss, "lower", runs, lambda run: _final(run, names.LOSS_VALIDATION)),
-        _number("final training loss", loss, "lower", runs, _final_training_loss),
-        _number("peak learning rate", "lr", "", runs, _peak, is_outcome=False),
         _number(
-            "length", runs[0].info.x_unit, "", runs, lambda run: (float(run.n_steps), -1), is_outcome=False
+            Text("final validation loss"), loss, "lower", runs, lambda run: _final(run, names.LOSS_VALIDATION)
         ),
-        _number("wall-clock time", "s", "", runs, lambda run: (run.info.seconds, -1), is_outcome=False),
-        _number("median time per step", "s", "", runs, _step_time, is_outcome=False),
+        _number(Text("final training loss"), loss, "lower", runs, _final_training_loss),
+        _number(Text("peak learning rate"), "lr", "", runs, _peak, is_outcome=False),
+        _number(
+            Text("length"),
+            runs[0].info.x_unit,
+            "",
+            runs,
+            lambda run: (float(run.n_steps), -1),
+            is_outcome=False,
+        ),
+        _number(Text("wall-clock time"), "s", "", runs, lambda run: (run.info.seconds, -1), is_outcome=False),
+        _number(Text("median time per step"), "s", "", runs, _step_time, is_outcome=False),
     ]
     return tuple(number for number in found if any(map(math.isfinite, number.values)))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .text import Text
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -40,6 +42,29 @@ MICRO_BATCHES = "micro_batches"
 STALE_GRADIENTS = "stale_gradients"
 WEIGHT_CHECKSUM = "weight_checksum"
 """Per parameter, and in logs of several ranks only: tells whether all of them hold the same weights."""
+
+
+_IN_WORDS = {
+    LOSS_TRAIN: Text("training loss"),
+    LOSS_VALIDATION: Text("validation loss"),
+    "loss/test": Text("test loss"),
+    ACCURACY_VALIDATION: Text("validation accuracy"),
+    "accuracy/test": Text("test accuracy"),
+}
+_SPLITS = {"train": Text("training"), "validation": Text("validation"), "test": Text("test")}
+
+
+def in_words(name: str) -> Text:
+    """A series as it is called in a sentence.
+
+    Example:
+        >>> str(in_words("loss/validation")), str(in_words("map50/test"))
+        ('validation loss', 'test map50')
+    """
+    quantity, _, split = name.rpartition("/")
+    return _IN_WORDS.get(name) or Text(
+        "{split} {quantity}", split=_SPLITS.get(split, split), quantity=quantity
+    )
 
 
 def lr(group: str) -> str:

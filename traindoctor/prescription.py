@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .run import Series
+from .text import Text
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,27 @@ Objective = Literal["validation loss", "validation error rate"]
 Side = Literal["old", "new"]
 Decision = Literal["adopt", "keep", "unfinished"]
 
+OBJECTIVE_WORDS: Mapping[Objective, Text] = {
+    "validation loss": Text("validation loss"),
+    "validation error rate": Text("validation error rate"),
+}
+"""Each objective as it stands in a sentence."""
+
 MOST_DIFFERENCE = math.log(100.0)
 """|ln(new / old)| that stands for a run that diverged beside one that did not."""
 
 ACTION_WORDS: Mapping[Action, str] = {
-    "keep": "Keep the learning rate and the schedule",
-    "try": "Try another learning rate, and compare",
-    "change-lr": "Change the learning rate, keep the shape of the schedule",
-    "change-schedule": "Change the schedule, keep the peak learning rate",
-    "change-both": "Change the learning rate and the schedule",
-    "cooldown": "Continue from the last checkpoint and anneal to zero",
-    "cannot-tell": "No prescription can be given",
+    "keep": Text("Keep the learning rate and the schedule"),
+    "try": Text("Try another learning rate, and compare"),
+    "change-lr": Text("Change the learning rate, keep the shape of the schedule"),
+    "change-schedule": Text("Change the schedule, keep the peak learning rate"),
+    "change-both": Text("Change the learning rate and the schedule"),
+    "cooldown": Text("Continue from the last checkpoint and anneal to zero"),
+    "cannot-tell": Text("No prescription can be given"),
 }
 """Each verdict in words."""
 
-NOT_PROVEN = "Not proven yet: run `traindoctor prove` before you adopt it."
+NOT_PROVEN = Text("Not proven yet: run `traindoctor prove` before you adopt it.")
 """Said of a change that rests on short runs alone."""
 
 CHANGES_NOTHING: frozenset[Action] = frozenset({"keep", "cannot-tell"})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from .text import Text
+
 NOUNS = {
-    "optimizer steps": ("step", "steps"),
-    "steps": ("step", "steps"),
-    "log rows": ("log row", "log rows"),
-    "epochs": ("epoch", "epochs"),
-    "iterations": ("iteration", "iterations"),
-    "samples": ("sample", "samples"),
-    "evaluations": ("evaluation", "evaluations"),
+    "optimizer steps": (Text("step"), Text("steps")),
+    "steps": (Text("step"), Text("steps")),
+    "log rows": (Text("log row"), Text("log rows")),
+    "epochs": (Text("epoch"), Text("epochs")),
+    "iterations": (Text("iteration"), Text("iterations")),
+    "samples": (Text("sample"), Text("samples")),
+    "evaluations": (Text("evaluation"), Text("evaluations")),
 }
 
 
@@ -33,7 +35,7 @@ def place(unit: str, x: str) -> str:
         >>> place("optimizer steps", "1,200"), place("epochs", "12"), place("", "7")
         ('step 1,200', 'epoch 12', 'x 7')
     """
-    return f"{nouns(unit)[0]} {x}"
+    return Text("{noun} {x}", noun=nouns(unit)[0], x=x)
 
 
 def span(unit: str, first: str, last: str) -> str:
@@ -43,7 +45,9 @@ def span(unit: str, first: str, last: str) -> str:
         >>> span("epochs", "3", "50"), span("epochs", "3", "3")
         ('epochs 3 to 50', 'epoch 3')
     """
-    return place(unit, first) if first == last else f"{nouns(unit)[1]} {first} to {last}"
+    if first == last:
+        return place(unit, first)
+    return Text("{nouns} {first} to {last}", nouns=nouns(unit)[1], first=first, last=last)
 
 
 def length(unit: str, n: int, text: str) -> str:
@@ -53,4 +57,4 @@ def length(unit: str, n: int, text: str) -> str:
         >>> length("epochs", 1, "1"), length("optimizer steps", 2000, "2,000")
         ('1 epoch', '2,000 steps')
     """
-    return f"{text} {nouns(unit)[0 if n == 1 else 1]}"
+    return Text("{length} {nouns}", length=text, nouns=nouns(unit)[0 if n == 1 else 1])

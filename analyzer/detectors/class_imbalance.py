@@ -9,6 +9,7 @@ import numpy as np
 
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..answers import Answers, answers, class_weights_code
 from ..metrics.classification import wilson_interval
@@ -96,16 +97,23 @@ class ClassImbalance:
             confidence((1.0 - float(recall[worst])) / self.missed),
             found.step,
             found.step,
-            f"The model gives up {len(given_up)} rare class(es): of the {support[worst]} samples of the one "
-            "it "
-            f"knows least, which is {ratio:.3g} times rarer than the commonest, it finds "
-            f"{recall[worst]:.0%}, "
-            f"and {recall[common]:.0%} of the commonest. The accuracy of {found.accuracy:.0%} hides it: "
-            f"averaged over the classes it is {found.balanced_accuracy:.0%}.",
+            Text(
+                "The model gives up {n_given_up} rare class(es): of the {support} samples of the one "
+                "it knows least, which is {ratio:.3g} times rarer than the commonest, it finds "
+                "{recall:.0%}, and {recall_2:.0%} of the commonest. The accuracy of {accuracy:.0%} "
+                "hides it: averaged over the classes it is {balanced_accuracy:.0%}.",
+                n_given_up=len(given_up),
+                support=support[worst],
+                ratio=ratio,
+                recall=recall[worst],
+                recall_2=recall[common],
+                accuracy=found.accuracy,
+                balanced_accuracy=found.balanced_accuracy,
+            ),
             evidence,
             units,
             Remedy(
-                "Weight the classes by their rarity, or draw them with equal chances.",
+                Text("Weight the classes by their rarity, or draw them with equal chances."),
                 class_weights_code(support),
             ),
         )

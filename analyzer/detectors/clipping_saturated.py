@@ -12,6 +12,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP
 from traindoctor.run import Floats, Ints, Run
+from traindoctor.text import Text
 
 from ..optimizer_code import rounded
 from ..outcome import final_skill
@@ -69,7 +70,11 @@ class ClippingSaturated:
         steps, before, after = _norms(run)
         if steps.size < self.long:
             raise NotAssessable(
-                f"only {steps.size} steps with a norm before and after clipping; {self.long} are needed"
+                Text(
+                    "only {size} steps with a norm before and after clipping; {long} are needed",
+                    size=steps.size,
+                    long=self.long,
+                )
             )
         is_clipped = after < before * (1.0 - 1e-3)
         share = float(is_clipped.mean())
@@ -96,9 +101,12 @@ class ClippingSaturated:
         if math.isfinite(skill):
             figures["final skill"] = (skill, "share of B0")
         effect = (
-            f" The learning rate was in effect {reduction:.3g} times lower than it says."
+            Text(
+                " The learning rate was in effect {reduction:.3g} times lower than it says.",
+                reduction=reduction,
+            )
             if is_scaled
-            else f" {optimizer} undoes a constant factor, so this costs little."
+            else Text(" {optimizer} undoes a constant factor, so this costs little.", optimizer=optimizer)
             if optimizer in SCALE_FREE
             else ""
         )
@@ -110,14 +118,23 @@ class ClippingSaturated:
             confidence(reduction / self.reduction),
             int(run.series[GRAD_NORM].steps[0]),
             int(steps[-1]),
-            f"Clipping acts on {share:.0%} of the steps: the gradient norm is {float(np.median(before)):.3g} "
-            f"before and {limit:.3g} after it (medians over {x_unit(run)}).{effect}",
+            Text(
+                "Clipping acts on {share:.0%} of the steps: the gradient norm is {median:.3g} before "
+                "and {limit:.3g} after it (medians over {x_unit}).{effect}",
+                share=share,
+                median=float(np.median(before)),
+                limit=limit,
+                x_unit=x_unit(run),
+                effect=effect,
+            ),
             evidence,
             units,
             Remedy(
-                f"Clip at {suggested:g}, the 90th percentile of the norms, and lower the learning rate if "
-                "the "
-                "loss then jumps.",
+                Text(
+                    "Clip at {suggested:g}, the 90th percentile of the norms, and lower the learning "
+                    "rate if the loss then jumps.",
+                    suggested=suggested,
+                ),
                 f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={suggested!r})",
             ),
         )

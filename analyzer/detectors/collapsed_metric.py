@@ -11,6 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import ACCURACY_VALIDATION
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..measures import Measure, headline_metric
 from ..phrases import confidence, measured, place, x_unit
@@ -66,7 +67,10 @@ class CollapsedMetric:
         metric = headline_metric(run, self.least_evaluations)
         if metric is None:
             raise NotAssessable(
-                f"no held-out metric with a known direction has {self.least_evaluations} values"
+                Text(
+                    "no held-out metric with a known direction has {least_evaluations} values",
+                    least_evaluations=self.least_evaluations,
+                )
             )
         if not metric.is_higher_better:
             return
@@ -94,8 +98,13 @@ class CollapsedMetric:
             confidence((best - floor) / max(end - floor, 1e-9) * self.share),
             start,
             int(steps[-1]),
-            f"The {metric.label} collapsed at {place(run, start)}: its best level was {best:.3g}, and it "
-            f"ended at {end:.3g}.",
+            Text(
+                "The {label} collapsed at {place}: its best level was {best:.3g}, and it ended at {end:.3g}.",
+                label=metric.label,
+                place=place(run, start),
+                best=best,
+                end=end,
+            ),
             *measured(
                 {
                     "collapsed at": (start, x_unit(run)),
@@ -105,8 +114,11 @@ class CollapsedMetric:
                 }
             ),
             Remedy(
-                f"Go back to the last checkpoint before {place(run, start)}, and compare its predictions "
-                "with those after: one class only, a constant output, or values that are not finite?",
+                Text(
+                    "Go back to the last checkpoint before {place}, and compare its predictions with "
+                    "those after: one class only, a constant output, or values that are not finite?",
+                    place=place(run, start),
+                ),
                 "print(torch.bincount(predictions, minlength=n_classes))",
             ),
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..answers import Answers, answers
 from ..metrics.classification import wilson_interval
@@ -90,7 +91,8 @@ class ConfusedClasses:
         for rank, (_, i, j) in enumerate(pairs[1 : self.most_pairs], start=2):
             evidence |= {f"true class, pair {rank}": float(i), f"answered class, pair {rank}": float(j)}
             units |= dict.fromkeys(
-                (f"true class, pair {rank}", f"answered class, pair {rank}"), "class index"
+                (Text("true class, pair {rank}", rank=rank), Text("answered class, pair {rank}", rank=rank)),
+                "class index",
             )
         return Finding(
             self.code,
@@ -99,13 +101,22 @@ class ConfusedClasses:
             confidence(part / self.share),
             found.step,
             found.step,
-            f"Two classes are mixed up: {part:.0%} of the samples of class index {a} are answered as class "
-            f"index {b}. {len(pairs)} such pair(s) hold {held:.0%} of all errors.",
+            Text(
+                "Two classes are mixed up: {part:.0%} of the samples of class index {a} are answered "
+                "as class index {b}. {n_pairs} such pair(s) hold {held:.0%} of all errors.",
+                part=part,
+                a=a,
+                b=b,
+                n_pairs=len(pairs),
+                held=held,
+            ),
             evidence,
             units,
             Remedy(
-                "Look at samples of the pair side by side: is the label clear, and does the input show what "
-                "tells them apart?",
+                Text(
+                    "Look at samples of the pair side by side: is the label clear, and does the input "
+                    "show what tells them apart?"
+                ),
                 f"confused = (labels == {a}) & (logits.argmax(dim=1) == {b})\n"
                 "print(confused.nonzero().flatten()[:20])",
             ),

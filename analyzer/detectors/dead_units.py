@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Floats, Run
+from traindoctor.text import Text
 
 from ..optimizer_code import optimizer_code
 from ..outcome import final_skill
@@ -87,13 +88,17 @@ class DeadUnits:
             self._require_rectifiers(run, rows)
             return
         if _has_no_gradient_at_all(run):
-            raise NotAssessable("all gradients are zero, also the last layer's: no unit can be told dead")
+            raise NotAssessable(
+                Text("all gradients are zero, also the last layer's: no unit can be told dead")
+            )
         yield self._finding(run, rows, dead[np.argsort(-ends[dead], kind="stable")], starts, ends)
 
     def _hidden_rows(self, run: Run) -> Table:
         rows = table(run, "grad_dead_rows", tuple(info.name for info in matrices(run)[:-1]))
         if not rows.names or rows.steps.size < 3:
-            raise NotAssessable("fewer than 3 samples of the gradient rows of a hidden layer were recorded")
+            raise NotAssessable(
+                Text("fewer than 3 samples of the gradient rows of a hidden layer were recorded")
+            )
         return rows
 
     def _require_rectifiers(self, run: Run, rows: Table) -> None:
@@ -101,8 +106,11 @@ class DeadUnits:
         known = {info.activation for info in infos if info is not None and info.activation}
         if known and not known & RECTIFIERS:
             raise NotAssessable(
-                f"the activations are {', '.join(sorted(known))}, whose units can saturate without exactly "
-                "zero gradients; activations were not recorded"
+                Text(
+                    "the activations are {sorted}, whose units can saturate without exactly zero "
+                    "gradients; activations were not recorded",
+                    sorted=", ".join(sorted(known)),
+                )
             )
 
     def _finding(
@@ -114,9 +122,9 @@ class DeadUnits:
         has_died = end - begin >= self.rise
         over = np.nan_to_num(rows.column(name)) >= self.share
         first = 0 if is_from_start else int(rows.steps[np.argmax(over)])
-        since = f"from {place(run, first)} on" if has_died else "by the end"
-        how = "from the start" if is_from_start else since
-        others = f", one of {dead.size} such layers" if dead.size > 1 else ""
+        since = Text("from {place} on", place=place(run, first)) if has_died else Text("by the end")
+        how = Text("from the start") if is_from_start else since
+        others = Text(", one of {size} such layers", size=dead.size) if dead.size > 1 else ""
         skill = final_skill(run)
         facts = {
             "since": (float(first), x_unit(run)),
@@ -124,9 +132,14 @@ class DeadUnits:
             "dead units at first": (begin, "fraction"),
             "dead layers": (float(dead.size), "layers"),
         }
-        message = (
-            f"{end:.0%} of the units of {name} are dead {how} (at first {begin:.0%}){others}: "
-            "they get no gradient and no longer learn."
+        message = Text(
+            "{end:.0%} of the units of {name} are dead {how} (at first {begin:.0%}){others}: "
+            "they get no gradient and no longer learn.",
+            end=end,
+            name=name,
+            how=how,
+            begin=begin,
+            others=others,
         )
         if math.isfinite(skill):
             facts["final skill"] = (skill, "share of B0")
@@ -168,14 +181,19 @@ def _has_no_gradient_at_all(run: Run) -> bool:
 def _remedy(run: Run, is_from_start: bool) -> Remedy:
     if is_from_start:
         return Remedy(
-            "Start with biases of zero and inputs of unit scale; a leaky rectifier keeps a gradient for "
-            "negative inputs.",
+            Text(
+                "Start with biases of zero and inputs of unit scale; a leaky rectifier keeps a "
+                "gradient for negative inputs."
+            ),
             "for module in model.modules():\n"
             "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)) and module.bias is not None:\n"
             "        torch.nn.init.zeros_(module.bias)",
         )
     return Remedy(
-        "Lower the learning rate, so that no single step throws the units out of reach, or use a leaky "
-        "rectifier; dead units do not come back: start again from a checkpoint before they died.",
+        Text(
+            "Lower the learning rate, so that no single step throws the units out of reach, or "
+            "use a leaky rectifier; dead units do not come back: start again from a checkpoint "
+            "before they died."
+        ),
         optimizer_code(run, lr_factor=0.1),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..optimizer_code import optimizer_code
 from ..phases import phases
@@ -103,7 +104,9 @@ class Divergence:
         best_step = curve.last_step(best)
         worse_than_start = final > max(level.initial, level.baseline)
         unit = x_unit(run)
-        what = "and is now worse than at the start" if worse_than_start else "and did not come back"
+        what = (
+            Text("and is now worse than at the start") if worse_than_start else Text("and did not come back")
+        )
         return Finding(
             self.code,
             self.name,
@@ -111,8 +114,15 @@ class Divergence:
             confidence(lost / self.rise),
             start,
             int(curve.steps[-1]),
-            f"The training loss diverged from {place(run, start)} on: it rose from {level.best:.3g} to "
-            f"{final:.3g} {what}. That is {lost:.0%} of all progress made.",
+            Text(
+                "The training loss diverged from {place} on: it rose from {best:.3g} to {final:.3g} "
+                "{what}. That is {lost:.0%} of all progress made.",
+                place=place(run, start),
+                best=level.best,
+                final=final,
+                what=what,
+                lost=lost,
+            ),
             *measured(
                 {
                     "diverged at": (start, unit),
@@ -123,8 +133,10 @@ class Divergence:
                 }
             ),
             Remedy(
-                f"Go back to the checkpoint nearest {place(run, best_step)} and divide the learning rate "
-                "by 3.",
+                Text(
+                    "Go back to the checkpoint nearest {place} and divide the learning rate by 3.",
+                    place=place(run, best_step),
+                ),
                 optimizer_code(run, lr_factor=1 / 3)
                 + "\ntorch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)"
                 "  # before optimizer.step()",

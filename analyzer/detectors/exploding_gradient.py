@@ -12,6 +12,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
 from traindoctor.run import Run, Series
+from traindoctor.text import Text
 
 from ..depth import depth_profile
 from ..optimizer_code import rounded
@@ -67,7 +68,13 @@ class ExplodingGradient:
         if found is not None:
             yield found
         elif len(norms.finite()) < MIN_POINTS:
-            raise NotAssessable(f"only {len(norms.finite())} finite gradient norms; {MIN_POINTS} are needed")
+            raise NotAssessable(
+                Text(
+                    "only {n_finite} finite gradient norms; {min_points} are needed",
+                    n_finite=len(norms.finite()),
+                    min_points=MIN_POINTS,
+                )
+            )
 
     def _in_time(self, run: Run, norms: Series) -> Finding | None:
         if len(norms) < MIN_POINTS:
@@ -100,8 +107,13 @@ class ExplodingGradient:
             confidence(growth / self.times),
             start,
             max(start, run.n_steps - 1),
-            f"The gradients explode at {place(run, start)}: their norm reaches {growth:.3g} times the "
-            f"{usual:.3g} that was usual before, and the loss follows.",
+            Text(
+                "The gradients explode at {place}: their norm reaches {growth:.3g} times the "
+                "{usual:.3g} that was usual before, and the loss follows.",
+                place=place(run, start),
+                growth=growth,
+                usual=usual,
+            ),
             {"since": float(start), "gradient growth": growth, "usual norm": usual, "suggested clip": limit},
             {
                 "since": x_unit(run),
@@ -110,8 +122,11 @@ class ExplodingGradient:
                 "suggested clip": "loss units / weight unit",
             },
             Remedy(
-                f"Clip the gradient norm at {limit:g}, its 90th percentile before the explosion, and look at "
-                "the batch and the learning rate there.",
+                Text(
+                    "Clip the gradient norm at {limit:g}, its 90th percentile before the explosion, and "
+                    "look at the batch and the learning rate there.",
+                    limit=limit,
+                ),
                 "loss.backward()\n"
                 f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={limit!r})\n"
                 "optimizer.step()",
@@ -135,12 +150,18 @@ class ExplodingGradient:
             confidence(size / self.decades),
             first,
             max(first, run.n_steps - 1),
-            f"The gradients explode towards the input: relative to the weights they grow by {size:.1f} "
-            f"decades from the last of {len(profile.names)} layers to the first.",
+            Text(
+                "The gradients explode towards the input: relative to the weights they grow by "
+                "{size:.1f} decades from the last of {n_names} layers to the first.",
+                size=size,
+                n_names=len(profile.names),
+            ),
             {"decades": size, "layers": float(len(profile.names))},
             {"decades": "powers of ten", "layers": "matrices"},
             Remedy(
-                "Initialise for the activation, normalise between the layers, and clip the gradient norm.",
+                Text(
+                    "Initialise for the activation, normalise between the layers, and clip the gradient norm."
+                ),
                 "for module in model.modules():\n"
                 "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
                 '        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")',

@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import ParameterInfo, Run, Series
+from traindoctor.text import Text, counted
 
 from ..outcome import final_skill
 from ..parameter_signals import has_default_initial_weights, held_share, known_median
@@ -72,7 +73,7 @@ class FrozenParameters:
             NotAssessable: the model's parameters are unknown.
         """
         if not run.info.parameters:
-            raise NotAssessable("the parameters of the model were not recorded")
+            raise NotAssessable(Text("the parameters of the model were not recorded"))
         kinds = classify(run, self.still)
         for kind in ("absent", "still", "ungraded", "frozen"):
             infos = kinds.get(kind, ())
@@ -87,12 +88,17 @@ class FrozenParameters:
         unknown = [info for info in infos if info.role == "matrix" and info.name not in measured]
         severity = self._severity(kind, share, fresh_share, held_share(unknown, run), final_skill(run))
         largest = sorted(infos, key=lambda info: -info.size)
-        message = (
-            f"{_SAYS[kind].format(n=len(infos), s='' if len(infos) == 1 else 's')} "
-            f"That is {share:.0%} of the model's elements; the largest is {largest[0].name}."
+        message = Text(
+            "{what} That is {share:.0%} of the model's elements; the largest is {name}.",
+            what=_says(kind, len(infos)),
+            share=share,
+            name=largest[0].name,
         )
         if fresh:
-            message += f" {fresh_share:.0%} still hold the random numbers they were created with."
+            message += Text(
+                " {fresh_share:.0%} still hold the random numbers they were created with.",
+                fresh_share=fresh_share,
+            )
         evidence = {
             "parameters": float(len(infos)),
             "share of elements": share,
@@ -130,12 +136,31 @@ class FrozenParameters:
         return Severity.WARNING if suspect > self.some else Severity.INFO
 
 
-_SAYS = {
-    "absent": "The optimizer does not hold {n} parameter{s} of the model that should be trained.",
-    "still": "{n} parameter{s} never changed, although gradient and learning rate are not zero.",
-    "ungraded": "{n} parameter{s} of the optimizer never received a gradient: the loss ignores them.",
-    "frozen": "{n} parameter{s} of the model cannot train: requires_grad is False.",
-}
+def _says(kind: str, n: int) -> Text:
+    """What became of `n` parameters of one kind."""
+    if kind == "absent":
+        return counted(
+            "The optimizer does not hold {n} parameter of the model that should be trained.",
+            "The optimizer does not hold {n} parameters of the model that should be trained.",
+            n,
+        )
+    if kind == "still":
+        return counted(
+            "{n} parameter never changed, although gradient and learning rate are not zero.",
+            "{n} parameters never changed, although gradient and learning rate are not zero.",
+            n,
+        )
+    if kind == "ungraded":
+        return counted(
+            "{n} parameter of the optimizer never received a gradient: the loss ignores them.",
+            "{n} parameters of the optimizer never received a gradient: the loss ignores them.",
+            n,
+        )
+    return counted(
+        "{n} parameter of the model cannot train: requires_grad is False.",
+        "{n} parameters of the model cannot train: requires_grad is False.",
+        n,
+    )
 
 
 def classify(run: Run, still: float) -> dict[str, tuple[ParameterInfo, ...]]:
@@ -190,26 +215,28 @@ def _remedy(kind: str, names: list[str]) -> Remedy:
     listed = names[:SHOWN]
     if kind == "absent":
         return Remedy(
-            "Build the optimizer last, after the model is complete, moved and wrapped.",
+            Text("Build the optimizer last, after the model is complete, moved and wrapped."),
             'held = {id(p) for group in optimizer.param_groups for p in group["params"]}\n'
             "missing = [p for p in model.parameters() if p.requires_grad and id(p) not in held]\n"
             'if missing:\n    optimizer.add_param_group({"params": missing})',
         )
     if kind == "still":
         return Remedy(
-            "Keep a 32-bit copy of the weights for the optimizer, or look for code that writes the old "
-            "weights back after the step.",
+            Text(
+                "Keep a 32-bit copy of the weights for the optimizer, or look for code that writes "
+                "the old weights back after the step."
+            ),
             "model.float()  # and run the forward pass under torch.autocast",
         )
     if kind == "ungraded":
         return Remedy(
-            "Look for a detach(), a no_grad() block or an unused branch between them and the loss.",
+            Text("Look for a detach(), a no_grad() block or an unused branch between them and the loss."),
             f"names = {listed!r}\n"
             "loss.backward()\n"
             "print([n for n, p in model.named_parameters() if n in names and p.grad is None])",
         )
     return Remedy(
-        "If they should train, switch them on before the optimizer is built.",
+        Text("If they should train, switch them on before the optimizer is built."),
         f"names = {listed!r}\n"
         "for name, parameter in model.named_parameters():\n"
         "    if name in names:\n        parameter.requires_grad_(True)",

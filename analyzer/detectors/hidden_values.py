@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
 from traindoctor.run import Run, Series
+from traindoctor.text import Text, joined
 
 from ..extent import extent
 from ..phrases import is_native, measured, place, x_unit
@@ -66,13 +67,18 @@ class HiddenValues:
         if filtered.size:
             first = int(filtered[0])
             told.append(
-                f"at {filtered.size} points the gradient norm is NaN or infinite and the logged loss is "
-                "not, the "
-                f"first is {place(run, first)}"
+                Text(
+                    "at {size} points the gradient norm is NaN or infinite and the logged loss is not, "
+                    "the first is {place}",
+                    size=filtered.size,
+                    place=place(run, first),
+                )
             )
             figures |= {"points": (filtered.size, "points"), "first": (first, x_unit(run))}
         if is_sampled(losses):
-            told.append(f"the training loss was thinned at random to {len(losses)} points")
+            told.append(
+                Text("the training loss was thinned at random to {n_losses} points", n_losses=len(losses))
+            )
             figures["kept points"] = (len(losses), "points")
         if not told:
             return
@@ -83,10 +89,13 @@ class HiddenValues:
             0.8,
             first,
             max(first, extent(run).last),
-            f"The log hides values: {' and '.join(told)}. Checks for NaN and for spikes cannot see them.",
+            Text(
+                "The log hides values: {told}. Checks for NaN and for spikes cannot see them.",
+                told=joined(Text(" and "), told),
+            ),
             *measured(figures),
             Remedy(
-                "Log every value as it is, or record the script with `traindoctor run`.",
+                Text("Log every value as it is, or record the script with `traindoctor run`."),
                 "arguments = TrainingArguments(logging_nan_inf_filter=False, logging_steps=1)"
                 if filtered.size
                 else "",

@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Floats, Ints, Run
+from traindoctor.text import Text
 
 from ..answers import Answers, answers
 from ..phrases import confidence, measured
@@ -71,12 +72,17 @@ class LabelNoise:
         """
         found = answers(run, self.least)
         if found.probabilities is None:
-            raise NotAssessable("the captured scores are of unknown kind, neither logits nor probabilities")
+            raise NotAssessable(
+                Text("the captured scores are of unknown kind, neither logits nor probabilities")
+            )
         if found.balanced_accuracy < self.good:
             raise NotAssessable(
-                f"the balanced accuracy is {found.balanced_accuracy:.0%}; a model of at least "
-                f"{self.good:.0%} "
-                "is needed to judge labels by"
+                Text(
+                    "the balanced accuracy is {balanced_accuracy:.0%}; a model of at least {good:.0%} is "
+                    "needed to judge labels by",
+                    balanced_accuracy=found.balanced_accuracy,
+                    good=self.good,
+                )
             )
         suspects, allowed = self._suspects(found, found.probabilities)
         if suspects.size > max(self.noisy * found.truth.size, 2.0 * allowed, 2.0):
@@ -109,16 +115,25 @@ class LabelNoise:
             "expected of certain answers": (allowed, "samples"),
             "accuracy": (found.accuracy, "fraction"),
         }
-        figures |= {f"suspect {i}": (float(at), "sample index") for i, at in enumerate(suspects[:SHOWN], 1)}
+        figures |= {
+            Text("suspect {i}", i=i): (float(at), "sample index") for i, at in enumerate(suspects[:SHOWN], 1)
+        }
         shown = ", ".join(str(at) for at in suspects[:20])
         return self._finding(
             found,
             share / self.noisy,
-            f"{suspects.size} held-out labels are suspect, {share:.1%} of the samples: the model is "
-            f"certain of another class, and certain answers should be wrong {allowed:.2g} times.",
+            Text(
+                "{size} held-out labels are suspect, {share:.1%} of the samples: the model is "
+                "certain of another class, and certain answers should be wrong {allowed:.2g} times.",
+                size=suspects.size,
+                share=share,
+                allowed=allowed,
+            ),
             figures,
             Remedy(
-                "Look at these samples first, by their index in the evaluation, and relabel or drop them.",
+                Text(
+                    "Look at these samples first, by their index in the evaluation, and relabel or drop them."
+                ),
                 f"for index in [{shown}]:\n    print(index, validation_set[index])",
             ),
         )
@@ -127,17 +142,20 @@ class LabelNoise:
         return self._finding(
             found,
             gap / self.unsure,
-            f"The training labels may be noisy: {found.accuracy:.0%} of the held-out answers are right, but "
-            "the "
-            f"model is only {trust:.0%} sure of them on average. Label smoothing, mixup or strong dropout "
-            "would explain it as well.",
+            Text(
+                "The training labels may be noisy: {accuracy:.0%} of the held-out answers are right, "
+                "but the model is only {trust:.0%} sure of them on average. Label smoothing, mixup "
+                "or strong dropout would explain it as well.",
+                accuracy=found.accuracy,
+                trust=trust,
+            ),
             {
                 "accuracy": (found.accuracy, "fraction"),
                 "mean confidence": (trust, "fraction"),
                 "gap": (gap, "fraction"),
             },
             Remedy(
-                "Check a hundred training labels by hand, those with the largest loss first.",
+                Text("Check a hundred training labels by hand, those with the largest loss first."),
                 'losses = torch.nn.functional.cross_entropy(model(x_train), y_train, reduction="none")\n'
                 "print(losses.topk(100).indices)",
             ),

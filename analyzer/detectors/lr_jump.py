@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run, Series
+from traindoctor.text import Text
 
 from ..extent import extent
 from ..phases import main_learning_rate
@@ -69,9 +70,13 @@ class LrJump:
         curve, level = main_curve(run), levels(run)
         if curve.values.size < self.least_points:
             raise NotAssessable(
-                f"only {curve.values.size} values of the {curve.label}; {self.least_points} are needed to "
-                "see "
-                "what a jump of the learning rate did"
+                Text(
+                    "only {size} values of the {label}; {least_points} are needed to see what a jump of "
+                    "the learning rate did",
+                    size=curve.values.size,
+                    label=curve.label,
+                    least_points=self.least_points,
+                )
             )
         harms = [(_harm(run, curve, level, at), -at) for at in sudden]
         worst, negative = max(harms)
@@ -106,13 +111,13 @@ class LrJump:
             "times": (after / before if before > 0.0 else 0.0, "times"),
             "jumps": (n_jumps, "jumps"),
         }
-        effect = " The loss became NaN or infinite."
+        effect = Text(" The loss became NaN or infinite.")
         if np.isfinite(harm):
             figures["loss higher by"] = (harm, "share of progress")
             effect = (
-                f" The loss stayed higher by {harm:.0%} of the progress made."
+                Text(" The loss stayed higher by {harm:.0%} of the progress made.", harm=harm)
                 if harm > self.harm
-                else " The loss came back down."
+                else Text(" The loss came back down.")
             )
         evidence, units = measured(figures)
         return Finding(
@@ -122,13 +127,21 @@ class LrJump:
             confidence(harm / self.harm) if harm > self.harm else 0.7,
             at,
             max(at, run.n_steps - 1),
-            f"The learning rate jumped up at {place(run, at)}, from {before:.3g} to {after:.3g}.{effect}",
+            Text(
+                "The learning rate jumped up at {place}, from {before:.3g} to {after:.3g}.{effect}",
+                place=place(run, at),
+                before=before,
+                after=after,
+                effect=effect,
+            ),
             evidence,
             units,
             Remedy(
-                f"Go back to the checkpoint before {place(run, at)}, and restore the scheduler's state with "
-                "the "
-                "optimizer's.",
+                Text(
+                    "Go back to the checkpoint before {place}, and restore the scheduler's state with "
+                    "the optimizer's.",
+                    place=place(run, at),
+                ),
                 'state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),\n'
                 '         "scheduler": scheduler.state_dict()}\n'
                 'torch.save(state, "checkpoint.pt")\n'

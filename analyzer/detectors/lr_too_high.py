@@ -12,9 +12,10 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Floats, Run, Series
+from traindoctor.text import Text, joined
 
 from ..optimizer_code import optimizer_code, rounded
-from ..outcome import final_skill, first_non_finite
+from ..outcome import better_final_skill, final_skill, first_non_finite
 from ..parameter_signals import known_median, late, matrices, matrix_table, table, update_ratios
 from ..phases import main_learning_rate
 from ..phrases import confidence, place, x_unit
@@ -89,10 +90,15 @@ class LrTooHigh:
         at = float(lr.at(np.array([start]))[0]) if lr is not None else math.nan
         evidence |= {"learning rate": at, "suggested factor": factor, "final skill": final_skill(run)}
         units |= {"learning rate": "1/step", "suggested factor": "times", "final skill": "share of B0"}
-        message = (
-            f"The learning rate {at:.3g} is too high: {' and '.join(harms)}. "
-            f"At {place(run, start)} the update was {ratio:.3g} times the size of the weights "
-            f"(median over the matrices; at most {USUAL_FIRST_RATIO:g} is usual)."
+        message = Text(
+            "The learning rate {at:.3g} is too high: {harms}. At {place} the update was "
+            "{ratio:.3g} times the size of the weights (median over the matrices; at most "
+            "{usual_first_ratio:g} is usual).",
+            at=at,
+            harms=joined(Text(" and "), harms),
+            place=place(run, start),
+            ratio=ratio,
+            usual_first_ratio=USUAL_FIRST_RATIO,
         )
         yield Finding(
             self.code,
@@ -137,25 +143,25 @@ class LrTooHigh:
         units: dict[str, str] = {}
         broken = first_non_finite(run)
         if broken is not None and start - 1 <= broken <= start + max(20, 0.4 * run.n_steps):
-            harms.append(f"the loss became NaN or infinite at {place(run, broken)}")
+            harms.append(Text("the loss became NaN or infinite at {place}", place=place(run, broken)))
             evidence["first non-finite"], units["first non-finite"] = float(broken), x_unit(run)
         rise = loss_rise(run, start)
         if rise > self.blow_up:
             times = f"{rise:,.0f}" if 100 <= rise < 1e6 else f"{rise:.3g}"
-            harms.append(f"the loss rose to {times} times its level before training")
+            harms.append(Text("the loss rose to {times} times its level before training", times=times))
             evidence["loss rise"], units["loss rise"] = rise, "times the initial level"
         name, share = died(run)
         if share >= self.dead_share:
-            harms.append(f"{share:.0%} of the units of {name} stopped learning")
+            harms.append(Text("{share:.0%} of the units of {name} stopped learning", share=share, name=name))
             evidence["dead units"], units["dead units"] = share, "fraction"
-        skill = final_skill(run)
+        skill = better_final_skill(run)
         # A run that broke much later ended badly for another reason.
         if not harms and broken is None and skill < self.no_skill:
-            harms.append("the run ended no better than a constant prediction")
+            harms.append(Text("the run ended no better than a constant prediction"))
         return harms, evidence, units
 
     def _severity(self, run: Run, evidence: dict[str, float]) -> Severity:
-        skill = final_skill(run)
+        skill = better_final_skill(run)
         if skill < self.no_skill or "first non-finite" in evidence:
             return Severity.CRITICAL
         mild = evidence.get("loss rise", 0.0) <= 3.0 and "dead units" not in evidence
@@ -245,7 +251,12 @@ def lr_factor(run: Run, start: int) -> float:
 def _remedy(run: Run, factor: float) -> Remedy:
     warmup = max(10, round(0.05 * run.n_steps))
     return Remedy(
-        f"Multiply the learning rate by about {factor:g}. If you need a rate near the present one, reach it "
-        f"by a warm-up of {warmup} {x_unit(run)} and clip the gradient norm.",
+        Text(
+            "Multiply the learning rate by about {factor:g}. If you need a rate near the present "
+            "one, reach it by a warm-up of {warmup} {x_unit} and clip the gradient norm.",
+            factor=factor,
+            warmup=warmup,
+            x_unit=x_unit(run),
+        ),
         optimizer_code(run, lr_factor=factor),
     )

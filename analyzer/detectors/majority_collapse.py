@@ -10,6 +10,7 @@ import numpy as np
 
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..answers import Answers, answers, class_weights_code, entropy
 from ..phrases import confidence, measured
@@ -96,13 +97,21 @@ class MajorityCollapse:
             confidence(self.diversity / max(share, 1e-3)),
             found.step,
             found.step,
-            f"The answers have collapsed: {part:.1%} of them are one class, which {of_labels:.1%} of the "
-            f"labels have. The balanced accuracy is {balanced:.1%}; not looking at the input gives "
-            f"{chance:.1%}.",
+            Text(
+                "The answers have collapsed: {part:.1%} of them are one class, which {of_labels:.1%} "
+                "of the labels have. The balanced accuracy is {balanced:.1%}; not looking at the "
+                "input gives {chance:.1%}.",
+                part=part,
+                of_labels=of_labels,
+                balanced=balanced,
+                chance=chance,
+            ),
             evidence,
             units,
             Remedy(
-                "Compare the loss with that of a constant answer, and weight the classes by their rarity.",
+                Text(
+                    "Compare the loss with that of a constant answer, and weight the classes by their rarity."
+                ),
                 class_weights_code(found.support),
             ),
         )

@@ -12,6 +12,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..phrases import measured, place, x_unit
 from ..reference import Curve, levels, training_curve
@@ -62,7 +63,7 @@ class MarginalPlateau:
         curve, level = training_curve(run), levels(run)
         if not level.baseline_known or level.baseline <= 0.0:
             raise NotAssessable(
-                "the loss of the best constant predictor is unknown: the labels were not seen"
+                Text("the loss of the best constant predictor is unknown: the labels were not seen")
             )
         width = self._width(curve, level.baseline)
         stretches = spans_of(np.abs(curve.medians - level.baseline) <= width)
@@ -87,7 +88,9 @@ class MarginalPlateau:
         share = (last - first + 1) / curve.medians.size
         level = float(np.median(curve.medians[first : last + 1]))
         unit = x_unit(run)
-        until = "to the end" if is_stuck else f"to {place(run, end)}, then it got away"
+        until = (
+            Text("to the end") if is_stuck else Text("to {place}, then it got away", place=place(run, end))
+        )
         return Finding(
             self.code,
             self.name,
@@ -95,8 +98,17 @@ class MarginalPlateau:
             0.9 if is_stuck else 0.8,
             start,
             end,
-            f"The training loss sat at {level:.3g} from {place(run, start)} {until}: {length} {unit}, "
-            f"{share:.0%} of the run. A constant answer gives {baseline:.3g}.",
+            Text(
+                "The training loss sat at {level:.3g} from {place} {until}: {length} {unit}, "
+                "{share:.0%} of the run. A constant answer gives {baseline:.3g}.",
+                level=level,
+                place=place(run, start),
+                until=until,
+                length=length,
+                unit=unit,
+                share=share,
+                baseline=baseline,
+            ),
             *measured(
                 {
                     "level": (level, "loss units"),
@@ -109,8 +121,10 @@ class MarginalPlateau:
                 }
             ),
             Remedy(
-                "Search the learning rate over three decades and add a warm-up; if every rate stays there, "
-                "check that the input reaches the output.",
+                Text(
+                    "Search the learning rate over three decades and add a warm-up; if every rate stays "
+                    "there, check that the input reaches the output."
+                ),
                 "print(model(x).std(dim=0))  # ~0: the answer does not depend on the input",
             ),
         )

@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Floats, Ints, Run
+from traindoctor.text import Text
 
 from ..answers import Answers, answers, entropy
 from ..phrases import confidence, measured
@@ -66,7 +67,9 @@ class Miscalibrated:
         """
         found = answers(run, self.least)
         if found.probabilities is None:
-            raise NotAssessable("the captured scores are of unknown kind, neither logits nor probabilities")
+            raise NotAssessable(
+                Text("the captured scores are of unknown kind, neither logits nor probabilities")
+            )
         trust = found.probabilities.max(axis=1)
         is_right = (found.answer == found.truth).astype(np.float64)
         order = np.argsort(trust, kind="stable")
@@ -98,9 +101,11 @@ class Miscalibrated:
                 "samples": (found.truth.size, "samples"),
             }
         )
-        how = "too sure" if trust > found.accuracy else "too unsure"
+        how = Text("too sure") if trust > found.accuracy else Text("too unsure")
         worth = (
-            f" Always answering the class shares would have a better one: {prior:.3g}." if is_useless else ""
+            Text(" Always answering the class shares would have a better one: {prior:.3g}.", prior=prior)
+            if is_useless
+            else ""
         )
         return Finding(
             self.code,
@@ -109,15 +114,27 @@ class Miscalibrated:
             confidence(error / max(self.error, self.sigmas * expected)),
             found.step,
             found.step,
-            f"The probabilities are {how}: on average the model is {trust:.0%} sure and "
-            f"{found.accuracy:.0%} of "
-            f"its answers are right; the calibration error is {error:.1%}. The log-loss is "
-            f"{loss:.3g}.{worth}",
+            Text(
+                "The probabilities are {how}: on average the model is {trust:.0%} sure and "
+                "{accuracy:.0%} of its answers are right; the calibration error is {error:.1%}. The "
+                "log-loss is {loss:.3g}.{worth}",
+                how=how,
+                trust=trust,
+                accuracy=found.accuracy,
+                error=error,
+                loss=loss,
+                worth=worth,
+            ),
             evidence,
             units,
             Remedy(
-                f"Divide the logits by {temperature:.3g}: the log-loss falls from {loss:.3g} to {after:.3g}, "
-                "and no answer changes. Fit it on data that decide nothing else.",
+                Text(
+                    "Divide the logits by {temperature:.3g}: the log-loss falls from {loss:.3g} to "
+                    "{after:.3g}, and no answer changes. Fit it on data that decide nothing else.",
+                    temperature=temperature,
+                    loss=loss,
+                    after=after,
+                ),
                 f"probabilities = torch.softmax(logits / {temperature:.3g}, dim=1)",
             ),
         )

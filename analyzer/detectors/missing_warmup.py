@@ -11,6 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..extent import extent
 from ..optimizer_code import optimizer_code
@@ -66,7 +67,7 @@ class MissingWarmup:
         curve, found = training_curve(run, self.least_points), phases(run)
         covered = extent(run)
         if covered.share_before(float(curve.steps[0])) > 0.01:
-            raise NotAssessable("the beginning of the run is not in the log")
+            raise NotAssessable(Text("the beginning of the run is not in the log"))
         if found is None or found.warmup_end > 0 or _first_rate(run) < 0.9 * found.peak:
             return
         start = max(float(np.median(curve.values[:3])), _baseline(run))
@@ -88,10 +89,15 @@ class MissingWarmup:
             confidence(rise / self.blow_up),
             int(curve.steps[0]),
             back,
-            f"The first steps threw the run back: without a warm-up the loss rose to {rise:.3g} times its "
-            "first "
-            f"level by {place(run, int(curve.steps[top]))} and was back at {place(run, back)}, after "
-            f"{lost:.1%} of the run.",
+            Text(
+                "The first steps threw the run back: without a warm-up the loss rose to {rise:.3g} "
+                "times its first level by {place} and was back at {place_2}, after {lost:.1%} of the "
+                "run.",
+                rise=rise,
+                place=place(run, int(curve.steps[top])),
+                place_2=place(run, back),
+                lost=lost,
+            ),
             *measured(
                 {
                     "rise": (rise, "times the first level"),
@@ -118,7 +124,7 @@ def _baseline(run: Run) -> float:
 def _remedy(run: Run) -> Remedy:
     steps = max(2, round(0.05 * extent(run).length))
     return Remedy(
-        f"Warm the learning rate up over the first {steps} {x_unit(run)}.",
+        Text("Warm the learning rate up over the first {steps} {x_unit}.", steps=steps, x_unit=x_unit(run)),
         f"{optimizer_code(run)}\n"
         "warmup = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, "
         f"total_iters={steps})\n"

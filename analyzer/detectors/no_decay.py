@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..extent import extent
 from ..phases import phases
@@ -78,9 +79,18 @@ class NoDecay:
             confidence(noise / self.noisy),
             trend.first_step,
             trend.last_step,
-            f"The learning rate was never taken down: it ended at {found.final_share:.0%} of its peak "
-            f"{found.peak:.3g}. The last {trend.length} {x_unit(run)} lowered the loss by {fall:.1%} of the "
-            f"progress made, and single losses scatter by {noise:.0%} of it; annealing would lower both.",
+            Text(
+                "The learning rate was never taken down: it ended at {final_share:.0%} of its peak "
+                "{peak:.3g}. The last {length} {x_unit} lowered the loss by {fall:.1%} of the "
+                "progress made, and single losses scatter by {noise:.0%} of it; annealing would "
+                "lower both.",
+                final_share=found.final_share,
+                peak=found.peak,
+                length=trend.length,
+                x_unit=x_unit(run),
+                fall=fall,
+                noise=noise,
+            ),
             *measured(
                 {
                     "final rate": (found.final_share, "share of peak"),
@@ -91,8 +101,11 @@ class NoDecay:
                 }
             ),
             Remedy(
-                f"From the last checkpoint, decay the learning rate linearly to 0 over {steps} "
-                f"{x_unit(run)}.",
+                Text(
+                    "From the last checkpoint, decay the learning rate linearly to 0 over {steps} {x_unit}.",
+                    steps=steps,
+                    x_unit=x_unit(run),
+                ),
                 "scheduler = torch.optim.lr_scheduler.LinearLR(\n"
                 f"    optimizer, start_factor=1.0, end_factor=0.0, total_iters={steps})",
             ),

@@ -12,6 +12,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Floats, Run
+from traindoctor.text import Text
 
 from ..decay import setting
 from ..optimizer_code import optimizer_code, rounded
@@ -96,7 +97,7 @@ class NoiseDominated:
         )
         if batch:
             evidence["batch size"], units["batch size"] = float(batch), "samples"
-        of_batch = f" with {batch} samples per batch" if batch else ""
+        of_batch = Text(" with {batch} samples per batch", batch=batch) if batch else ""
         yield Finding(
             self.code,
             self.name,
@@ -104,8 +105,13 @@ class NoiseDominated:
             confidence(self.agreement / max(agreement, 1e-3)),
             trend.first_step,
             trend.last_step,
-            f"The run stands still in the noise of its gradients: successive ones agree by {agreement:.0%}"
-            f"{of_batch}, the loss no longer falls, and the learning rate is still high.",
+            Text(
+                "The run stands still in the noise of its gradients: successive ones agree by "
+                "{agreement:.0%}{of_batch}, the loss no longer falls, and the learning rate is still "
+                "high.",
+                agreement=agreement,
+                of_batch=of_batch,
+            ),
             evidence,
             units,
             _remedy(run, batch),
@@ -123,7 +129,7 @@ def gradient_agreement(run: Run) -> float:
     names = tuple(info.name for info in matrices(run))
     updates, rate = table(run, "update_norm", names), main_learning_rate(run)
     if rate is None or not updates.names:
-        raise NotAssessable("no update of a trainable weight matrix was recorded")
+        raise NotAssessable(Text("no update of a trainable weight matrix was recorded"))
     scale = _scale(run, name, updates.names, updates.steps)
     with np.errstate(divide="ignore", invalid="ignore"):
         speed = updates.values / (rate.at(updates.steps)[:, None] * scale)
@@ -132,13 +138,18 @@ def gradient_agreement(run: Run) -> float:
     per_step = known_median(np.where(np.isfinite(position), position, np.nan), axis=1)[late]
     if int(np.isfinite(per_step).sum()) < MIN_SAMPLES:
         raise NotAssessable(
-            f"fewer than {MIN_SAMPLES} samples of updates and gradients in the last two thirds"
+            Text(
+                "fewer than {min_samples} samples of updates and gradients in the last two thirds",
+                min_samples=MIN_SAMPLES,
+            )
         )
     typical = float(known_median(per_step))
     if not -SLACK <= typical <= 1.0 + SLACK:
         raise NotAssessable(
-            "the recorded updates do not follow from the recorded gradients and settings by the optimizer's "
-            "rule"
+            Text(
+                "the recorded updates do not follow from the recorded gradients and settings by the "
+                "optimizer's rule"
+            )
         )
     return float(np.clip(typical, 0.0, 1.0))
 
@@ -149,17 +160,21 @@ def _bounds(run: Run, name: str) -> tuple[float, float]:
         momentum = setting(run, "momentum")
         if momentum < 0.5:
             raise NotAssessable(
-                "the optimizer has no momentum, so updates do not show whether gradients agree; the gradient "
-                "norms of single micro-batches would be needed"
+                Text(
+                    "the optimizer has no momentum, so updates do not show whether gradients agree; the "
+                    "gradient norms of single micro-batches would be needed"
+                )
             )
         return 1.0 / math.sqrt(1.0 - momentum**2), 1.0 / (1.0 - momentum)
     if name in ADAMS:
         beta = _first_beta(run)
         return math.sqrt((1.0 - beta) / (1.0 + beta)), 1.0
     raise NotAssessable(
-        f"updates of {name or 'an unknown optimizer'} do not show whether gradients agree; the gradient "
-        "norms "
-        "of single micro-batches would be needed"
+        Text(
+            "updates of {value} do not show whether gradients agree; the gradient norms of "
+            "single micro-batches would be needed",
+            value=name or Text("an unknown optimizer"),
+        )
     )
 
 
@@ -187,11 +202,15 @@ def _scale(run: Run, name: str, names: tuple[str, ...], steps: np.ndarray) -> Fl
 
 def _remedy(run: Run, batch: int) -> Remedy:
     lower = optimizer_code(run, lr_factor=0.3)
-    size = f"from {batch} to {8 * batch} " if batch else ""
+    size = Text("from {batch} to {batch_2} ", batch=batch, batch_2=8 * batch) if batch else ""
     grow = f"loader = DataLoader(dataset, batch_size={8 * batch}, shuffle=True)\n" if batch else ""
     rate = main_learning_rate(run)
-    shown = "" if rate is None else f" to {rounded(0.3 * float(rate.values.max())):g}"
+    shown = "" if rate is None else Text(" to {rounded:g}", rounded=rounded(0.3 * float(rate.values.max())))
     return Remedy(
-        f"Enlarge the batch {size}(or accumulate 8 of them), or lower the learning rate{shown}.",
+        Text(
+            "Enlarge the batch {size}(or accumulate 8 of them), or lower the learning rate{shown}.",
+            size=size,
+            shown=shown,
+        ),
         f"{grow}# or\n{lower}",
     )

@@ -18,6 +18,7 @@ from traindoctor.names import (
     LOSS_VALIDATION,
 )
 from traindoctor.run import Run, Series
+from traindoctor.text import Text
 
 from ..optimizer_code import optimizer_code
 from ..phrases import measured, place, x_unit
@@ -26,10 +27,10 @@ from ..signal import MAD_TO_SD
 PRECURSOR = 50  # steps before the failure that are searched for its cause
 
 WATCHED = {
-    LOSS_TRAIN: "training loss",
-    GRAD_NORM: "gradient norm",
-    GRAD_NORM_PRECLIP: "gradient norm",
-    LOSS_VALIDATION: "validation loss",
+    LOSS_TRAIN: Text("training loss"),
+    GRAD_NORM: Text("gradient norm"),
+    GRAD_NORM_PRECLIP: Text("gradient norm"),
+    LOSS_VALIDATION: Text("validation loss"),
 }
 NOTHING = Series(np.empty(0, np.int64), np.empty(0))
 
@@ -80,7 +81,7 @@ class NonFinite:
         """
         recorded = [name for name in WATCHED if run.get(name) is not None]
         if not recorded:
-            raise NotAssessable("neither a loss nor a gradient norm was recorded")
+            raise NotAssessable(Text("neither a loss nor a gradient norm was recorded"))
         loss = run.series.get(LOSS_TRAIN, NOTHING)
         bad = ~np.isfinite(loss.values)
         parameter, parameter_step = first_bad_parameter(run)
@@ -108,8 +109,13 @@ class NonFinite:
                 0.9,
                 start,
                 int(series.steps[-1]),
-                f"The {WATCHED[name]} became NaN or infinite at {place(run, start)}, and {share:.0%} of its "
-                "values since were not finite; everything after it is wasted.",
+                Text(
+                    "The {watched} became NaN or infinite at {place}, and {share:.0%} of its values "
+                    "since were not finite; everything after it is wasted.",
+                    watched=WATCHED[name],
+                    place=place(run, start),
+                    share=share,
+                ),
                 *measured(
                     {
                         "first non-finite": (start, x_unit(run)),
@@ -174,12 +180,18 @@ class NonFinite:
             0.9,
             int(skipped.steps[-looked_at]) if skipped is not None else max(0, run.n_steps - 1),
             max(0, run.n_steps - 1),
-            f"Mixed precision overflows too often: {share:.0%} of the last {looked_at} recorded "
-            f"{x_unit(run)} were skipped and the loss scale is {lowest:.3g}.",
+            Text(
+                "Mixed precision overflows too often: {share:.0%} of the last {looked_at} recorded "
+                "{x_unit} were skipped and the loss scale is {lowest:.3g}.",
+                share=share,
+                looked_at=looked_at,
+                x_unit=x_unit(run),
+                lowest=lowest,
+            ),
             {"skipped share": share, "looked at": float(looked_at), "loss scale": lowest},
             {"skipped share": "fraction", "looked at": x_unit(run), "loss scale": "dimensionless"},
             Remedy(
-                "Train in bfloat16, which needs no loss scale, or lower the learning rate.",
+                Text("Train in bfloat16, which needs no loss scale, or lower the learning rate."),
                 'with torch.autocast("cuda", dtype=torch.bfloat16):\n    loss = criterion(model(x), y)',
             ),
         )
@@ -231,30 +243,51 @@ def _message(
 ) -> str:
     where = place(run, start)
     if not is_lasting:
-        return f"{n_bad} training losses from {where} on were NaN or infinite, and the run recovered."
-    what = "The training loss" if n_bad else f"The weights of {parameter}"
+        return Text(
+            "{n_bad} training losses from {where} on were NaN or infinite, and the run recovered.",
+            n_bad=n_bad,
+            where=where,
+        )
+    what = Text("The training loss") if n_bad else Text("The weights of {parameter}", parameter=parameter)
     sign = (
-        f" The gradient norm had grown {growth:.3g}-fold in the {lookback(run)} {x_unit(run)} before."
+        Text(
+            " The gradient norm had grown {growth:.3g}-fold in the {lookback} {x_unit} before.",
+            growth=growth,
+            lookback=lookback(run),
+            x_unit=x_unit(run),
+        )
         if growth > 1.0
         else ""
     )
-    since = f" and {share:.0%} of the losses since were not finite" if n_bad else ""
-    return f"{what} became NaN or infinite at {where}{since}; everything after it is wasted.{sign}"
+    since = Text(" and {share:.0%} of the losses since were not finite", share=share) if n_bad else ""
+    return Text(
+        "{what} became NaN or infinite at {where}{since}; everything after it is wasted.{sign}",
+        what=what,
+        where=where,
+        since=since,
+        sign=sign,
+    )
 
 
 def _remedy(run: Run, start: int, parameter: str, is_lasting: bool, growth: float) -> Remedy:
     if not is_lasting:
-        return Remedy("Look at the batches there; nothing else is needed if they are rare.")
+        return Remedy(Text("Look at the batches there; nothing else is needed if they are rare."))
     if growth > 1.0:
         return Remedy(
-            f"Go back to the last checkpoint before {place(run, start)}, divide the learning rate by 3 "
-            "and clip.",
+            Text(
+                "Go back to the last checkpoint before {place}, divide the learning rate by 3 and clip.",
+                place=place(run, start),
+            ),
             optimizer_code(run, lr_factor=1 / 3)
             + "\ntorch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)  # before optimizer.step()",
         )
-    layer = f" {parameter}" if parameter else " the batch and the loss"
+    layer = f" {parameter}" if parameter else Text(" the batch and the loss")
     return Remedy(
-        f"Go back to the last checkpoint before {place(run, start)} and look at{layer}: log, sqrt or "
-        "division by zero, labels out of range, float16 overflow.",
+        Text(
+            "Go back to the last checkpoint before {place} and look at{layer}: log, sqrt or "
+            "division by zero, labels out of range, float16 overflow.",
+            place=place(run, start),
+            layer=layer,
+        ),
         "torch.autograd.set_detect_anomaly(True)  # names the operation; slow, for a few steps only",
     )

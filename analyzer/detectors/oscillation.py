@@ -11,6 +11,7 @@ import numpy as np
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..optimizer_code import optimizer_code, rounded
 from ..phases import main_learning_rate, phases
@@ -91,10 +92,18 @@ class Oscillation:
             confidence(swing / self.size),
             first,
             last,
-            f"The training loss oscillates since {place(run, first)}: its level turned {turns.size} times, "
-            "by "
-            f"{swing:.0%} of the progress made each time, about every {period:.3g} {x_unit(run)} there and "
-            f"back. In the last quarter it was {above:.0%} of the progress above its best level.",
+            Text(
+                "The training loss oscillates since {place}: its level turned {size} times, by "
+                "{swing:.0%} of the progress made each time, about every {period:.3g} {x_unit} there "
+                "and back. In the last quarter it was {above:.0%} of the progress above its best "
+                "level.",
+                place=place(run, first),
+                size=turns.size,
+                swing=swing,
+                period=period,
+                x_unit=x_unit(run),
+                above=above,
+            ),
             *measured(
                 {
                     "since": (first, x_unit(run)),
@@ -120,10 +129,12 @@ def _remedy(run: Run) -> Remedy:
     rate = main_learning_rate(run)
     if rate is None:
         return Remedy(
-            "Lower the learning rate three times, and see whether the swings keep step with the data."
+            Text("Lower the learning rate three times, and see whether the swings keep step with the data.")
         )
     low = rounded(float(rate.values.max()) * FACTOR)
     return Remedy(
-        f"Lower the learning rate to {low:g}, and see whether the swings keep step with the data.",
+        Text(
+            "Lower the learning rate to {low:g}, and see whether the swings keep step with the data.", low=low
+        ),
         optimizer_code(run, lr_factor=FACTOR),
     )

@@ -11,6 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..evaluations import AfterBest, after_best
 from ..measures import TRANSFORMED_LOSS, Measure, headline_metric, held_out, validation_loss
@@ -153,8 +154,8 @@ class Overfitting:
         if change is not None:
             evidence |= {"metric then": change.then, "metric at the end": change.now}
             units |= dict.fromkeys(("metric then", "metric at the end"), change.unit)
-        verb = "rose" if final > best else "fell"
-        cost = f" ({claim.lost:.0%} of its progress)" if is_share else ""
+        verb = Text("rose") if final > best else Text("fell")
+        cost = Text(" ({lost:.0%} of its progress)", lost=claim.lost) if is_share else ""
         return Finding(
             self.code,
             self.name,
@@ -162,15 +163,30 @@ class Overfitting:
             confidence(claim.margin),
             after.best_step,
             after.last_step,
-            f"The model overfits from {place(run, after.best_step)} on: the {measure.label} {verb} from "
-            f"{best:.3g} to {final:.3g}{cost} while the training loss "
-            f"fell from {claim.then:.3g} to {claim.now:.3g}.{_note(change)}",
+            Text(
+                "The model overfits from {place} on: the {label} {verb} from {best:.3g} to "
+                "{final:.3g}{cost} while the training loss fell from {then:.3g} to {now:.3g}.{note}",
+                place=place(run, after.best_step),
+                label=measure.label,
+                verb=verb,
+                best=best,
+                final=final,
+                cost=cost,
+                then=claim.then,
+                now=claim.now,
+                note=_note(change),
+            ),
             evidence,
             units,
             Remedy(
-                f"Use the checkpoint of {place(run, after.best_step)} and stop early: the {wasted} {unit} "
-                "since were wasted. More data, augmentation or weight decay move that point later; "
-                "`traindoctor prove RUN --new 'train.py with the change' -- train.py` says if it helped.",
+                Text(
+                    "Use the checkpoint of {place} and stop early: the {wasted} {unit} since were "
+                    "wasted. More data, augmentation or weight decay move that point later; `traindoctor "
+                    "prove RUN --new 'train.py with the change' -- train.py` says if it helped.",
+                    place=place(run, after.best_step),
+                    wasted=wasted,
+                    unit=unit,
+                ),
                 regularisation_code(run, after.best_step) if measure.is_loss else "",
             ),
         )
@@ -217,15 +233,25 @@ def metric_change(run: Run, step: int) -> MetricChange | None:
 def _note(change: MetricChange | None) -> str:
     if change is None:
         return ""
-    course = "still improved" if change.is_improvement else "went"
-    return f" The {change.label} {course} from {change.then:.3g} to {change.now:.3g} over the same time."
+    course = Text("still improved") if change.is_improvement else Text("went")
+    return Text(
+        " The {label} {course} from {then:.3g} to {now:.3g} over the same time.",
+        label=change.label,
+        course=course,
+        then=change.then,
+        now=change.now,
+    )
 
 
 def _too_few_evaluations(run: Run, least: int) -> str:
     loss = validation_loss(run)
     if loss is None:
-        return "no validation loss and no metric with a known direction was recorded often enough"
-    return f"only {len(loss.series)} evaluations with a finite validation loss; {least} are needed"
+        return Text("no validation loss and no metric with a known direction was recorded often enough")
+    return Text(
+        "only {n_series} evaluations with a finite validation loss; {least} are needed",
+        n_series=len(loss.series),
+        least=least,
+    )
 
 
 def _block_noise(curve: Curve) -> float:

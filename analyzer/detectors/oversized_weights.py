@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..optimizer_code import optimizer_code
 from ..outcome import final_skill
@@ -70,7 +71,13 @@ class OversizedWeights:
         """For each matrix that outgrew its scale: times the scale, name, first step; largest first."""
         sizes = matrix_table(run, "weight_rms")
         if sizes.steps.size < MIN_SAMPLES:
-            raise NotAssessable(f"only {sizes.steps.size} samples of the weights; {MIN_SAMPLES} are needed")
+            raise NotAssessable(
+                Text(
+                    "only {size} samples of the weights; {min_samples} are needed",
+                    size=sizes.steps.size,
+                    min_samples=MIN_SAMPLES,
+                )
+            )
         shapes = {info.name: info for info in matrices(run)}
         grown: list[tuple[float, str, int]] = []
         for name in sizes.names:
@@ -92,7 +99,7 @@ class OversizedWeights:
         poor = final_skill(run) < self.poor_skill
         is_free = all(_is_normalised(run, item) for _, item, _ in grown)
         severity = Severity.WARNING if poor and not is_free else Severity.INFO
-        more = f"; it is one of {len(grown)} such matrices" if len(grown) > 1 else ""
+        more = Text("; it is one of {n_grown} such matrices", n_grown=len(grown)) if len(grown) > 1 else ""
         return Finding(
             self.code,
             self.name,
@@ -100,8 +107,15 @@ class OversizedWeights:
             confidence(times / self.growth),
             first,
             max(first, run.n_steps - 1),
-            f"The weights of {name} are oversized: they passed {self.growth:g} times their initial scale at "
-            f"{place(run, first)}, ended at {times:.3g} times and still grow{more}.",
+            Text(
+                "The weights of {name} are oversized: they passed {growth:g} times their initial "
+                "scale at {place}, ended at {times:.3g} times and still grow{more}.",
+                name=name,
+                growth=self.growth,
+                place=place(run, first),
+                times=times,
+                more=more,
+            ),
             {"since": float(first), "growth": times, "limit": self.growth, "matrices": float(len(grown))},
             {
                 "since": x_unit(run),
@@ -110,7 +124,7 @@ class OversizedWeights:
                 "matrices": "matrices",
             },
             Remedy(
-                "Add weight decay, and lower the learning rate if the loss is unsteady.",
+                Text("Add weight decay, and lower the learning rate if the loss is unsteady."),
                 optimizer_code(run, weight_decay=0.01),
             ),
             parameters=tuple(item for _, item, _ in grown),

@@ -11,6 +11,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..phases import phases
 from ..phrases import confidence, measured, place, x_unit
@@ -107,8 +108,13 @@ class Plateau:
         needed = min(self.least_effective, max(self.few_effective, 0.6 * trend.n_points))
         if trend.n_effective < needed and not trend.is_falling:
             raise NotAssessable(
-                f"the last quarter holds {trend.n_effective:.0f} independent values of the {curve.label}; "
-                f"{needed:.0f} are needed to tell a plateau from noise"
+                Text(
+                    "the last quarter holds {n_effective:.0f} independent values of the {label}; "
+                    "{needed:.0f} are needed to tell a plateau from noise",
+                    n_effective=trend.n_effective,
+                    label=curve.label,
+                    needed=needed,
+                )
             )
         is_certain = curve.measure is None and trend.n_effective >= self.least_effective
         for share in WINDOWS:
@@ -153,9 +159,18 @@ class Plateau:
             confidence(margin),
             start,
             int(curve.steps[-1]),
-            f"The {curve.label} has been flat at {flat_at:.3g} since {place(run, start)}: the last "
-            f"{length} {unit} ({share:.0%} of the run) bought nothing. Going on as it is would gain at most "
-            f"{gain:.1%} of the progress made so far.",
+            Text(
+                "The {label} has been flat at {flat_at:.3g} since {place}: the last {length} {unit} "
+                "({share:.0%} of the run) bought nothing. Going on as it is would gain at most "
+                "{gain:.1%} of the progress made so far.",
+                label=curve.label,
+                flat_at=flat_at,
+                place=place(run, start),
+                length=length,
+                unit=unit,
+                share=share,
+                gain=gain,
+            ),
             evidence,
             units,
             _remedy(length, unit),
@@ -181,7 +196,7 @@ def _remedy(length: int, unit: str) -> Remedy:
         else ""
     )
     return Remedy(
-        "Decay the learning rate to 0 from the last checkpoint"
-        + (f" over {decay} steps." if decay > 1 else " over 10-20 % of the run."),
+        Text("Decay the learning rate to 0 from the last checkpoint")
+        + (Text(" over {decay} steps.", decay=decay) if decay > 1 else Text(" over 10-20 % of the run.")),
         code,
     )

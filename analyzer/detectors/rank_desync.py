@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Event, Run
+from traindoctor.text import Text
 
 from ..extent import extent
 from ..phrases import confidence, measured, place, x_unit
@@ -60,7 +61,9 @@ class RankDesync:
             if found is not None:
                 yield found
         if not apart and not waiting and not _has_ranks(run):
-            raise NotAssessable("the log holds one process only; ranks are compared where all their logs are")
+            raise NotAssessable(
+                Text("the log holds one process only; ranks are compared where all their logs are")
+            )
 
     def _apart(self, run: Run, event: Event) -> Finding:
         at, last = _span(run, event)
@@ -74,9 +77,13 @@ class RankDesync:
             0.95,
             at,
             last,
-            f"The ranks hold different weights from {place(run, at)} on: {n_ranks} of them differ from the "
-            "first "
-            f"in {len(parameters)} parameter(s). They do not train one model.",
+            Text(
+                "The ranks hold different weights from {place} on: {n_ranks} of them differ from the "
+                "first in {n_parameters} parameter(s). They do not train one model.",
+                place=place(run, at),
+                n_ranks=n_ranks,
+                n_parameters=len(parameters),
+            ),
             *measured(
                 {
                     "since": (at, x_unit(run)),
@@ -85,7 +92,7 @@ class RankDesync:
                 }
             ),
             Remedy(
-                "Wrap the model after seeding, and call the wrapped model in the training loop.",
+                Text("Wrap the model after seeding, and call the wrapped model in the training loop."),
                 "torch.manual_seed(0)\nmodel = torch.nn.parallel.DistributedDataParallel(Net().to(device))",
             ),
             parameters=parameters,
@@ -113,11 +120,16 @@ class RankDesync:
             confidence(share / self.late),
             at,
             last,
-            f"Rank {rank} keeps the others waiting: it is {evidence['late by']:.3g} s late in most steps, "
-            f"{share:.0%} of a step's time.",
+            Text(
+                "Rank {rank} keeps the others waiting: it is {late_by:.3g} s late in most steps, "
+                "{share:.0%} of a step's time.",
+                rank=rank,
+                late_by=evidence["late by"],
+                share=share,
+            ),
             evidence,
             units,
-            Remedy("Look at that rank's data, disk and device; give all ranks equally long inputs."),
+            Remedy(Text("Look at that rank's data, disk and device; give all ranks equally long inputs.")),
         )
 
 

@@ -10,14 +10,15 @@ import numpy as np
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text, joined
 
 from ..extent import extent
 from ..phrases import is_native, measured, place, x_unit
 
 ENDINGS = {
-    "killed": "The process was killed",
-    "damaged": "The log breaks off",
-    "failed": "The process ended with an error",
+    "killed": Text("The process was killed"),
+    "damaged": Text("The log breaks off"),
+    "failed": Text("The process ended with an error"),
 }
 
 
@@ -61,12 +62,19 @@ class RecordingGaps:
         first = covered.last
         how = ENDINGS.get(run.info.status)
         if how:
-            told.append(f"{how} at {place(run, covered.last)}.")
+            told.append(Text("{how} at {place}.", how=how, place=place(run, covered.last)))
             figures["ended at"] = (covered.last, x_unit(run))
         holes = self._holes(run)
         if holes:
             n, total, at = holes
-            told.append(f"{n} of {total} steps have no training loss, the first is {place(run, at)}.")
+            told.append(
+                Text(
+                    "{n} of {total} steps have no training loss, the first is {place}.",
+                    n=n,
+                    total=total,
+                    place=place(run, at),
+                )
+            )
             figures |= {
                 "steps without loss": (n, "steps"),
                 "steps": (total, "steps"),
@@ -76,7 +84,13 @@ class RecordingGaps:
         off = run.events_of("recorder-off")
         if off:
             at = min(max(off[0].step, covered.first), covered.last)
-            told.append(f"{len(off)} recorder(s) switched themselves off, the first at {place(run, at)}.")
+            told.append(
+                Text(
+                    "{n_off} recorder(s) switched themselves off, the first at {place}.",
+                    n_off=len(off),
+                    place=place(run, at),
+                )
+            )
             figures |= {"recorders off": (len(off), "recorders"), "off since": (at, x_unit(run))}
             first = min(first, at)
         if not told:
@@ -88,9 +102,11 @@ class RecordingGaps:
             0.99,
             first,
             covered.last,
-            f"The log is not complete: {' '.join(told)}",
+            Text("The log is not complete: {told}", told=joined(" ", told)),
             *measured(figures),
-            Remedy("Judge the run by what is recorded, and see the notes on the recording for the rest."),
+            Remedy(
+                Text("Judge the run by what is recorded, and see the notes on the recording for the rest.")
+            ),
         )
 
     def _holes(self, run: Run) -> tuple[int, int, int] | None:

@@ -11,6 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import EPOCH, STEP_TIME
 from traindoctor.run import Ints, Run, Series
+from traindoctor.text import Text
 
 from ..phrases import confidence, measured, place
 from ..signal import block_means, block_medians, mann_kendall_z, theil_sen_slope
@@ -71,9 +72,14 @@ class SlowSteps:
         total = float(run.series[STEP_TIME].finite().values.sum())
         if len(times) < self.least_steps or total < LEAST_SECONDS:
             raise NotAssessable(
-                f"{len(times)} ordinary steps of {total:.3g} s together; {self.least_steps} steps of at "
-                "least "
-                f"{LEAST_SECONDS:g} s are needed"
+                Text(
+                    "{n_times} ordinary steps of {total:.3g} s together; {least_steps} steps of at least "
+                    "{least_seconds:g} s are needed",
+                    n_times=len(times),
+                    total=total,
+                    least_steps=self.least_steps,
+                    least_seconds=LEAST_SECONDS,
+                )
             )
         for look in (self._stall, self._slowing, self._waiting):
             found = look(times, run)
@@ -92,15 +98,19 @@ class SlowSteps:
             Severity.WARNING,
             longest / self.stall_seconds,
             (at, at),
-            f"The run stalled: {place(run, at)} took {longest:.0f} s, {longest / total:.0%} of the time of "
-            "all "
-            "ordinary steps.",
+            Text(
+                "The run stalled: {place} took {longest:.0f} s, {total:.0%} of the time of all "
+                "ordinary steps.",
+                place=place(run, at),
+                longest=longest,
+                total=longest / total,
+            ),
             {
                 "at": (at, "steps"),
                 "longest": (longest, "s"),
                 "share of the time": (longest / total, "fraction"),
             },
-            Remedy("Look at what the machine did then: storage, other jobs, a hanging loader worker."),
+            Remedy(Text("Look at what the machine did then: storage, other jobs, a hanging loader worker.")),
         )
 
     def _slowing(self, times: Series, run: Run) -> Finding | None:
@@ -114,12 +124,16 @@ class SlowSteps:
             Severity.INFO,
             ratio / self.slower,
             (first, int(times.steps[-1])),
-            f"Steps become slower: in the last quarter of the run a step took {ratio:.3g} times as long as "
-            "in "
-            "the second one.",
+            Text(
+                "Steps become slower: in the last quarter of the run a step took {ratio:.3g} times "
+                "as long as in the second one.",
+                ratio=ratio,
+            ),
             {"times as long": (ratio, "times"), "growth": (slope, "s per step")},
             Remedy(
-                "Look for a list or graph that grows: append loss.item(), not loss; detach what is kept.",
+                Text(
+                    "Look for a list or graph that grows: append loss.item(), not loss; detach what is kept."
+                ),
                 "history.append(loss.item())",
             ),
         )
@@ -134,9 +148,14 @@ class SlowSteps:
             Severity.INFO,
             share / self.waiting,
             (int(times.steps[0]), int(times.steps[-1])),
-            f"The run waits: the {int(slow.sum())} slowest steps of {len(times)} take {share:.0%} of the "
-            "time; "
-            f"an ordinary one takes {usual:.3g} s.",
+            Text(
+                "The run waits: the {sum} slowest steps of {n_times} take {share:.0%} of the time; "
+                "an ordinary one takes {usual:.3g} s.",
+                sum=int(slow.sum()),
+                n_times=len(times),
+                share=share,
+                usual=usual,
+            ),
             {
                 "share of the time": (share, "fraction"),
                 "slow steps": (int(slow.sum()), "steps"),
@@ -144,7 +163,7 @@ class SlowSteps:
                 "usual step": (usual, "s"),
             },
             Remedy(
-                "Let more workers prepare batches ahead, and keep them from one epoch to the next.",
+                Text("Let more workers prepare batches ahead, and keep them from one epoch to the next."),
                 "loader = DataLoader(dataset, num_workers=4, persistent_workers=True, pin_memory=True)",
             ),
         )
@@ -163,10 +182,14 @@ class SlowSteps:
                 Severity.INFO,
                 rise / self.growth,
                 (int(finite.steps[0]), min(int(finite.steps[-1]), max(run.n_steps - 1, 0))),
-                f"The memory in use grows: it ended {rise:.0%} above its level after a tenth of the run.",
+                Text(
+                    "The memory in use grows: it ended {rise:.0%} above its level after a tenth of the run.",
+                    rise=rise,
+                ),
                 {"growth": (rise, "fraction")},
                 Remedy(
-                    "Append loss.item(), not loss, and detach what is kept.", "history.append(loss.item())"
+                    Text("Append loss.item(), not loss, and detach what is kept."),
+                    "history.append(loss.item())",
                 ),
             )
             return

@@ -11,6 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import STALE_GRADIENTS
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..outcome import final_skill
 
@@ -58,14 +59,23 @@ class StaleGradients:
         later = series.steps > 0
         steps, values = series.steps[later], series.values[later]
         if values.size < MIN_STEPS:
-            raise NotAssessable(f"only {values.size} steps after the first; {MIN_STEPS} are needed")
+            raise NotAssessable(
+                Text(
+                    "only {size} steps after the first; {min_steps} are needed",
+                    size=values.size,
+                    min_steps=MIN_STEPS,
+                )
+            )
         found = float(np.mean(values > 0.0))
         if found <= self.share:
             return
         if len(run.info.optimizers) > 1:
             raise NotAssessable(
-                f"{len(run.info.optimizers)} optimizers stepped: gradients that one leaves on the parameters "
-                "of another may be cleared before they are used"
+                Text(
+                    "{n_optimizers} optimizers stepped: gradients that one leaves on the parameters of "
+                    "another may be cleared before they are used",
+                    n_optimizers=len(run.info.optimizers),
+                )
             )
         first, last = int(steps[0]), int(steps[-1])
         is_harmless = final_skill(run) >= 0.9
@@ -76,12 +86,17 @@ class StaleGradients:
             0.99,
             first,
             last,
-            f"The gradients are never cleared: in {found:.0%} of the {values.size} steps after the first, "
-            "those of earlier steps were still there when backward began, so every update uses their sum.",
+            Text(
+                "The gradients are never cleared: in {found:.0%} of the {size} steps after the "
+                "first, those of earlier steps were still there when backward began, so every update "
+                "uses their sum.",
+                found=found,
+                size=values.size,
+            ),
             {"stale steps": found, "steps looked at": float(values.size)},
             {"stale steps": "fraction", "steps looked at": "steps"},
             Remedy(
-                "Clear the gradients once per step, before backward.",
+                Text("Clear the gradients once per step, before backward."),
                 "optimizer.zero_grad()  # first line of every step\nloss.backward()\noptimizer.step()",
             ),
         )

@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Event, Run
+from traindoctor.text import Text
 
 from ..extent import extent
 from ..phrases import confidence, measured, place, x_unit
@@ -66,14 +67,17 @@ class StepsRewind:
         repeated = ""
         if isinstance(reached, (int, float)) and np.isfinite(reached):
             figures["reached before"] = (float(reached), x_unit(run))
-            repeated = f" after {place(run, int(reached))} had been reached"
+            repeated = Text(" after {place} had been reached", place=place(run, int(reached)))
         lost = ""
         if np.isfinite(worst):
             figures["jump of the loss"] = (worst, "share of progress")
             lost = (
-                f" The loss jumped up by {worst:.0%} of the progress made and did not come back."
+                Text(
+                    " The loss jumped up by {worst:.0%} of the progress made and did not come back.",
+                    worst=worst,
+                )
                 if worst > self.jump
-                else " The loss went on where it was."
+                else Text(" The loss went on where it was.")
             )
         evidence, units = measured(figures)
         yield Finding(
@@ -83,11 +87,17 @@ class StepsRewind:
             confidence(worst / self.jump) if worst > self.jump else 0.9,
             at,
             covered.last,
-            f"The run was resumed {len(found)} time(s), here from {place(run, at)}{repeated}.{lost}",
+            Text(
+                "The run was resumed {n_found} time(s), here from {place}{repeated}.{lost}",
+                n_found=len(found),
+                place=place(run, at),
+                repeated=repeated,
+                lost=lost,
+            ),
             evidence,
             units,
             Remedy(
-                "Save and restore everything that training changes, not only the weights.",
+                Text("Save and restore everything that training changes, not only the weights."),
                 'torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),\n'
                 '            "scheduler": scheduler.state_dict()}, "checkpoint.pt")',
             ),

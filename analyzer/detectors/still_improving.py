@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_VALIDATION
 from traindoctor.run import Floats, Run
+from traindoctor.text import Text
 
 from ..evaluations import after_best
 from ..extent import extent
@@ -73,7 +74,7 @@ class StillImproving:
             fall if curve.is_loss else abs(curve.recorded(trend.level) - curve.recorded(trend.level + fall))
         )
         length = int(curve.steps[-1]) + (extent(run).first == 0)
-        verb = "improving" if not curve.is_loss else "falling"
+        verb = Text("falling") if curve.is_loss else Text("improving")
         yield Finding(
             self.code,
             self.name,
@@ -81,8 +82,17 @@ class StillImproving:
             confidence(gain / self.gain),
             trend.first_step,
             trend.last_step,
-            f"The {curve.label} was still {verb} at the end: by {shown:.3g} in the last {trend.length} "
-            f"{unit}. Twice as many {unit} are predicted to gain another {gain:.0%} of the progress made.",
+            Text(
+                "The {label} was still {verb} at the end: by {shown:.3g} in the last {length} "
+                "{unit}. Twice as many {unit} are predicted to gain another {gain:.0%} of the "
+                "progress made.",
+                label=curve.label,
+                verb=verb,
+                shown=shown,
+                length=trend.length,
+                unit=unit,
+                gain=gain,
+            ),
             *measured(
                 {
                     "fall": (shown, curve.unit),
@@ -92,7 +102,14 @@ class StillImproving:
                     "length": (length, unit),
                 }
             ),
-            Remedy(f"Train for about {2 * length} {unit} instead of {length}, and decay the learning rate."),
+            Remedy(
+                Text(
+                    "Train for about {length} {unit} instead of {length_2}, and decay the learning rate.",
+                    length=2 * length,
+                    unit=unit,
+                    length_2=length,
+                )
+            ),
         )
 
     def _validation_improves(self, run: Run) -> bool:

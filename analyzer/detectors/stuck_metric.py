@@ -11,6 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..measures import Measure, better, headline_metric
 from ..phrases import confidence, measured, place, x_unit
@@ -65,7 +66,10 @@ class StuckMetric:
         metric = headline_metric(run, self.least_evaluations)
         if metric is None:
             raise NotAssessable(
-                f"no held-out metric with a known direction has {self.least_evaluations} values"
+                Text(
+                    "no held-out metric with a known direction has {least_evaluations} values",
+                    least_evaluations=self.least_evaluations,
+                )
             )
         curve, level = training_curve(run), levels(run, self.least_evaluations)
         fallen = float(np.median(curve.values[:3])) - float(curve.medians[-1])
@@ -102,7 +106,9 @@ class StuckMetric:
         low, high, n = float(recorded.min()), float(recorded.max()), recorded.size
         first, last = int(metric.series.steps[0]), int(metric.series.steps[-1])
         what = (
-            f"{low:.3g} in all {n} evaluations" if low == high else f"at most {high:.3g} in {n} evaluations"
+            Text("{low:.3g} in all {n} evaluations", low=low, n=n)
+            if low == high
+            else Text("at most {high:.3g} in {n} evaluations", high=high, n=n)
         )
         return Finding(
             self.code,
@@ -111,8 +117,16 @@ class StuckMetric:
             confidence(fall / self.fall),
             first,
             last,
-            f"The {metric.label} is stuck: it was {what} up to {place(run, last)}, while the training loss "
-            f"fell from {initial:.3g} to {final:.3g}. The evaluation is more likely broken than the model.",
+            Text(
+                "The {label} is stuck: it was {what} up to {place}, while the training loss fell "
+                "from {initial:.3g} to {final:.3g}. The evaluation is more likely broken than the "
+                "model.",
+                label=metric.label,
+                what=what,
+                place=place(run, last),
+                initial=initial,
+                final=final,
+            ),
             *measured(
                 {
                     "lowest": (low, metric.unit),
@@ -124,8 +138,11 @@ class StuckMetric:
                 }
             ),
             Remedy(
-                "Evaluate a few training samples by hand and compare predictions with labels: label mapping, "
-                "thresholds, model.eval(), and whether the trained weights are the ones evaluated.",
+                Text(
+                    "Evaluate a few training samples by hand and compare predictions with labels: label "
+                    "mapping, thresholds, model.eval(), and whether the trained weights are the ones "
+                    "evaluated."
+                ),
                 "model.eval()\nwith torch.no_grad():\n    print(model(x_train[:8]).argmax(-1), y_train[:8])",
             ),
         )

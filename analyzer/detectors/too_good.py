@@ -11,6 +11,7 @@ import numpy as np
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..phrases import confidence, measured, place, x_unit
 from ..reference import levels, training_curve, validation_curve
@@ -87,10 +88,14 @@ class TooGood:
             confidence(below / threshold),
             first,
             max(first, int(curve.steps[-1])),
-            f"The held-out data are easier than the training data: since {place(run, first)} the validation "
-            f"loss is {float(np.median(last)):.3g} and the training loss {training:.3g}. Dropout or "
-            "augmentation "
-            "may explain it; samples that are in both sets would, too.",
+            Text(
+                "The held-out data are easier than the training data: since {place} the validation "
+                "loss is {median:.3g} and the training loss {training:.3g}. Dropout or augmentation "
+                "may explain it; samples that are in both sets would, too.",
+                place=place(run, first),
+                median=float(np.median(last)),
+                training=training,
+            ),
             *measured(
                 {
                     "since": (first, x_unit(run)),
@@ -101,7 +106,9 @@ class TooGood:
                 }
             ),
             Remedy(
-                "Look for samples that are in both sets, and evaluate once on training data in eval mode.",
+                Text(
+                    "Look for samples that are in both sets, and evaluate once on training data in eval mode."
+                ),
                 "import hashlib\n"
                 "def digests(dataset):\n"
                 "    return {hashlib.sha256(x.numpy().tobytes()).digest() for x, _ in dataset}\n"

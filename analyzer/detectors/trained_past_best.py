@@ -12,6 +12,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN
 from traindoctor.run import Run, Series
+from traindoctor.text import Text
 
 from ..evaluations import AfterBest, after_best
 from ..extent import extent
@@ -73,8 +74,11 @@ class TrainedPastBest:
         measures = held_out(run, self.least_evaluations)
         if not measures:
             raise NotAssessable(
-                f"fewer than {self.least_evaluations} evaluations of a validation loss or of a metric whose "
-                "direction is known"
+                Text(
+                    "fewer than {least_evaluations} evaluations of a validation loss or of a metric "
+                    "whose direction is known",
+                    least_evaluations=self.least_evaluations,
+                )
             )
         for measure in measures:
             is_second = not measure.is_loss and len(measures) > 1
@@ -110,8 +114,15 @@ class TrainedPastBest:
             confidence(margin),
             after.best_step,
             after.last_step,
-            f"The best model was at {place(run, after.best_step)}: {measure.label} {best:.3g} then, "
-            f"{final:.3g} at the end. {share:.0%} of the run came after it.",
+            Text(
+                "The best model was at {place}: {label} {best:.3g} then, {final:.3g} at the end. "
+                "{share:.0%} of the run came after it.",
+                place=place(run, after.best_step),
+                label=measure.label,
+                best=best,
+                final=final,
+                share=share,
+            ),
             *measured(
                 {
                     "best at": (after.best_step, x_unit(run)),
@@ -129,7 +140,9 @@ def _remedy(run: Run, measure: Measure, best_step: int) -> Remedy:
     """Keep the best checkpoint; the metric's name is foreign text, so the code says only what it is."""
     what = "loss" if measure.is_loss else "accuracy" if measure.name == ACCURACY_VALIDATION else "metric"
     return Remedy(
-        f"Use the checkpoint of {place(run, best_step)}, and plan the next run to end there.",
+        Text(
+            "Use the checkpoint of {place}, and plan the next run to end there.", place=place(run, best_step)
+        ),
         f"if validation_{what} {'>' if measure.is_higher_better else '<'} best:\n"
         f"    best = validation_{what}\n"
         '    torch.save(model.state_dict(), "best.pt")',

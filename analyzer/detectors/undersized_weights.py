@@ -11,6 +11,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..decay import weight_decay
 from ..optimizer_code import optimizer_code, rounded
@@ -67,7 +68,13 @@ class UndersizedWeights:
         """
         sizes = matrix_table(run, "weight_rms")
         if sizes.steps.size < MIN_SAMPLES:
-            raise NotAssessable(f"only {sizes.steps.size} samples of the weights; {MIN_SAMPLES} are needed")
+            raise NotAssessable(
+                Text(
+                    "only {size} samples of the weights; {min_samples} are needed",
+                    size=sizes.steps.size,
+                    min_samples=MIN_SAMPLES,
+                )
+            )
         small = self._small(run, sizes)
         if not small or 2 * len(small) < len(sizes.names):
             return
@@ -108,13 +115,13 @@ class UndersizedWeights:
         }
         units = {
             "since": x_unit(run),
-            "share left": "fraction of the usual rms",
+            "share left": Text("fraction of the usual rms"),
             "matrices": "matrices",
             "of": "matrices",
         }
         decay = weight_decay(run)
         if decay > 0.0:
-            evidence["weight decay"], units["weight decay"] = decay, "1/step per learning rate"
+            evidence["weight decay"], units["weight decay"] = decay, Text("1/step per learning rate")
         return Finding(
             self.code,
             self.name,
@@ -122,8 +129,15 @@ class UndersizedWeights:
             confidence(self.share / max(left, 1e-9)),
             first,
             max(first, run.n_steps - 1),
-            f"The weights of {name} are undersized since {place(run, first)}: {left:.2g} of their usual "
-            f"scale is left at the end, and {len(small)} of {len(sizes.names)} matrices are like it.",
+            Text(
+                "The weights of {name} are undersized since {place}: {left:.2g} of their usual scale "
+                "is left at the end, and {n_small} of {n_names} matrices are like it.",
+                name=name,
+                place=place(run, first),
+                left=left,
+                n_small=len(small),
+                n_names=len(sizes.names),
+            ),
             evidence,
             units,
             _remedy(run, decay),
@@ -142,9 +156,13 @@ def decay_equilibrium(run: Run) -> float:
 
 def _remedy(run: Run, decay: float) -> Remedy:
     if decay <= 0.0:
-        return Remedy("Look for a penalty in the loss, or other code, that shrinks the weights.")
+        return Remedy(Text("Look for a penalty in the loss, or other code, that shrinks the weights."))
     lower = rounded(decay / 100.0, 2)
     return Remedy(
-        f"Lower the weight decay from {decay:g} to {lower:g} and leave biases and norms out of it.",
+        Text(
+            "Lower the weight decay from {decay:g} to {lower:g} and leave biases and norms out of it.",
+            decay=decay,
+            lower=lower,
+        ),
         optimizer_code(run, weight_decay=lower),
     )

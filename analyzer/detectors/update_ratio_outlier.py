@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Floats, Run
+from traindoctor.text import Text
 
 from ..parameter_signals import Table, known_median, update_ratios
 from ..phrases import confidence, measured
@@ -62,12 +63,22 @@ class UpdateRatioOutlier:
         ratios = update_ratios(run)
         if len(ratios.names) < self.least_matrices:
             raise NotAssessable(
-                f"only {len(ratios.names)} weight matrices; {self.least_matrices} are the least to compare"
+                Text(
+                    "only {n_names} weight matrices; {least_matrices} are the least to compare",
+                    n_names=len(ratios.names),
+                    least_matrices=self.least_matrices,
+                )
             )
         values = np.where(np.isfinite(ratios.values) & (ratios.values > 0.0), ratios.values, np.nan)
         is_full = np.isfinite(values).sum(axis=1) >= self.least_matrices
         if int(is_full.sum()) < MIN_SAMPLES:
-            raise NotAssessable(f"only {int(is_full.sum())} samples to compare; {MIN_SAMPLES} are needed")
+            raise NotAssessable(
+                Text(
+                    "only {sum} samples to compare; {min_samples} are needed",
+                    sum=int(is_full.sum()),
+                    min_samples=MIN_SAMPLES,
+                )
+            )
         logs = np.log10(values[is_full])
         away = logs - known_median(logs, axis=1)[:, None]
         with np.errstate(invalid="ignore"):
@@ -84,7 +95,11 @@ class UpdateRatioOutlier:
         own = float(known_median(ratios.values[is_full, worst]))
         steps = ratios.steps[is_full]
         name = ratios.names[worst]
-        how = f"{factor:.3g} times as fast as" if factor > 1.0 else f"{1.0 / factor:.3g} times slower than"
+        how = (
+            Text("{factor:.3g} times as fast as", factor=factor)
+            if factor > 1.0
+            else Text("{factor:.3g} times slower than", factor=1.0 / factor)
+        )
         return Finding(
             self.code,
             self.name,
@@ -92,8 +107,15 @@ class UpdateRatioOutlier:
             confidence(abs(float(typical[worst])) / self.decades),
             int(steps[0]),
             int(steps[-1]),
-            f"{name} moves {how} the other matrices: a step changes it by {own:.2g} of its size (median). "
-            f"{len(ordered)} of {len(ratios.names)} matrices are so far off.",
+            Text(
+                "{name} moves {how} the other matrices: a step changes it by {own:.2g} of its size "
+                "(median). {n_ordered} of {n_names} matrices are so far off.",
+                name=name,
+                how=how,
+                own=own,
+                n_ordered=len(ordered),
+                n_names=len(ratios.names),
+            ),
             *measured(
                 {
                     "update ratio": (own, "dimensionless"),
@@ -111,7 +133,7 @@ class UpdateRatioOutlier:
 def _remedy(name: str, factor: float) -> Remedy:
     scale = float(f"{1.0 / factor:.1g}")
     return Remedy(
-        "Give the layer a param group of its own, with a learning rate that evens the difference out.",
+        Text("Give the layer a param group of its own, with a learning rate that evens the difference out."),
         f"name = {name!r}\n"
         "own = [p for n, p in model.named_parameters() if n == name]\n"
         "rest = [p for n, p in model.named_parameters() if n != name]\n"

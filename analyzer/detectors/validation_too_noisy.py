@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..phrases import confidence, measured, x_unit
 from ..reference import levels, training_curve, validation_curve
@@ -80,9 +81,14 @@ class ValidationTooNoisy:
             confidence(noise / (self.share * middle)),
             first,
             last,
-            f"The validation loss is too noisy to choose a model by: from one evaluation to the next it "
-            f"scatters by {noise:.3g} around {middle:.3g} in the second half of the run, "
-            f"{noise / middle:.0%} of its level.",
+            Text(
+                "The validation loss is too noisy to choose a model by: from one evaluation to the "
+                "next it scatters by {noise:.3g} around {middle:.3g} in the second half of the run, "
+                "{middle_2:.0%} of its level.",
+                noise=noise,
+                middle=middle,
+                middle_2=noise / middle,
+            ),
             *measured(
                 {
                     "noise": (noise, "loss units"),
@@ -93,8 +99,10 @@ class ValidationTooNoisy:
                 }
             ),
             Remedy(
-                "Evaluate on a larger, fixed set, and average the weights (EMA) or let BatchNorm see more "
-                "samples before each evaluation.",
+                Text(
+                    "Evaluate on a larger, fixed set, and average the weights (EMA) or let BatchNorm see "
+                    "more samples before each evaluation."
+                ),
                 "averaged = torch.optim.swa_utils.AveragedModel(\n"
                 "    model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))",
             ),

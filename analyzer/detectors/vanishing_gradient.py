@@ -9,6 +9,7 @@ import numpy as np
 
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..depth import depth_profile
 from ..outcome import final_skill
@@ -78,14 +79,22 @@ class VanishingGradient:
             confidence(size / self.decades),
             first,
             max(first, run.n_steps - 1),
-            f"The gradients vanish: relative to the weights they shrink by {size:.1f} decades from the last "
-            f"of {len(profile.names)} layers to the first, and {early[0]} moves by only {travelled:.2g} of "
-            "its size over the whole run.",
+            Text(
+                "The gradients vanish: relative to the weights they shrink by {size:.1f} decades "
+                "from the last of {n_names} layers to the first, and {early} moves by only "
+                "{travelled:.2g} of its size over the whole run.",
+                size=size,
+                n_names=len(profile.names),
+                early=early[0],
+                travelled=travelled,
+            ),
             {"decades": size, "layers": float(len(profile.names)), "way over the run": travelled},
-            {"decades": "powers of ten", "layers": "matrices", "way over the run": "weight norms"},
+            {"decades": "powers of ten", "layers": "matrices", "way over the run": Text("weight norms")},
             Remedy(
-                "Put a normalisation before each activation or a residual connection around each block, and "
-                "initialise for the activation.",
+                Text(
+                    "Put a normalisation before each activation or a residual connection around each "
+                    "block, and initialise for the activation."
+                ),
                 "for module in model.modules():\n"
                 "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
                 '        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")',

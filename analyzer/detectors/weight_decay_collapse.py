@@ -11,6 +11,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..decay import decay_strength, weight_decay
 from ..optimizer_code import optimizer_code, rounded
@@ -78,13 +79,21 @@ class WeightDecayCollapse:
             NotAssessable: the optimizer's settings or enough samples of the weights were not recorded.
         """
         if not run.info.optimizers:
-            raise NotAssessable("the optimizer's settings, its weight decay among them, were not recorded")
+            raise NotAssessable(
+                Text("the optimizer's settings, its weight decay among them, were not recorded")
+            )
         decay = weight_decay(run)
         if decay <= 0.0:
             return
         sizes = matrix_table(run, "weight_rms")
         if sizes.steps.size < MIN_SAMPLES:
-            raise NotAssessable(f"only {sizes.steps.size} samples of the weights; {MIN_SAMPLES} are needed")
+            raise NotAssessable(
+                Text(
+                    "only {size} samples of the weights; {min_samples} are needed",
+                    size=sizes.steps.size,
+                    min_samples=MIN_SAMPLES,
+                )
+            )
         with np.errstate(divide="ignore", invalid="ignore"):
             course = sizes.values / sizes.values[0]
         left = float(known_median(course[-max(1, len(course) // 10) :]))
@@ -107,9 +116,9 @@ class WeightDecayCollapse:
             "final skill": (skill, "share of B0"),
         }
         if math.isfinite(strength):
-            figures["decay over the run"] = (strength, "natural logarithms")
+            figures["decay over the run"] = (strength, Text("natural logarithms"))
         if math.isfinite(pull):
-            figures["pull of the decay"] = (pull, "times the gradient norm")
+            figures["pull of the decay"] = (pull, Text("times the gradient norm"))
         lower = rounded(decay / LOWER, 2)
         evidence, units = measured(figures)
         trace = main_learning_rate(run)
@@ -121,13 +130,23 @@ class WeightDecayCollapse:
             confidence(self.shrunk / max(left, 1e-6)),
             start,
             max(start, run.n_steps - 1),
-            f"The weight decay of {decay:.3g} has won over the gradients: the weights are at {left:.2g} of "
-            f"their initial size at the end, and the training loss lost only "
-            f"{max(skill, 0.0):.0%} of the loss of a constant prediction.",
+            Text(
+                "The weight decay of {decay:.3g} has won over the gradients: the weights are at "
+                "{left:.2g} of their initial size at the end, and the training loss lost only "
+                "{max:.0%} of the loss of a constant prediction.",
+                decay=decay,
+                left=left,
+                max=max(skill, 0.0),
+            ),
             evidence,
             units,
             Remedy(
-                f"Lower the weight decay from {decay:g} to {lower:g} and leave biases and norms out of it.",
+                Text(
+                    "Lower the weight decay from {decay:g} to {lower:g} and leave biases and norms out "
+                    "of it.",
+                    decay=decay,
+                    lower=lower,
+                ),
                 optimizer_code(run, weight_decay=lower),
             ),
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from traindoctor.run import Floats, Ints, Predictions
+from traindoctor.text import Text
 
 _CURVE_POINTS = 200
 _INTERVAL_Z = 1.959963984540054
@@ -175,4 +176,6 @@ def metrics_of(predictions: Predictions | None) -> Mapping[str, Any]:
     try:
         return {"classification": classification_metrics(predictions)}
     except Exception as error:  # the diagnosis stands without metrics
-        return {"classification_unavailable": f"the predictions could not be scored: {error}"}
+        return {
+            "classification_unavailable": Text("the predictions could not be scored: {error}", error=error)
+        }

@@ -10,13 +10,14 @@ import numpy as np
 from traindoctor.names import ACCURACY_VALIDATION, LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.prescription import Objective
 from traindoctor.run import Ints, Run
+from traindoctor.text import Text
 
-NO_VALIDATION = (
+NO_VALIDATION = Text(
     "No validation: neither a validation loss nor a validation accuracy was recorded, so no learning rate "
     "can be judged by anything but the training loss, which rewards overfitting. Evaluate the model with "
     "gradients off (torch.no_grad) at least once near the end of training, then record the run again."
 )
-NOT_POSITIVE = (
+NOT_POSITIVE = Text(
     "The validation loss is zero or negative in places, so a relative change of it means nothing; "
     "log a positive loss, or an accuracy."
 )

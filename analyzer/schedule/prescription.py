@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from traindoctor.finding import Action, Finding, Prescription, Schedule
 from traindoctor.run import Run
+from traindoctor.text import joined
 
 from . import wording
 from .evidence import (
@@ -212,7 +213,7 @@ def _planned(
             replay_error=error,
         )
     if math.isnan(error):
-        why = f"{why} {wording.NOT_REPLAYED}"
+        why = joined(" ", [why, wording.NOT_REPLAYED])
     return Prescription(
         action,
         confidence=confidence,

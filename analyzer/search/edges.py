@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from traindoctor.search import Edge, Importance, Parameter, Region, Trial
+from traindoctor.text import Text
 
 from .scale import as_number, bounds, from_position, positions
 
@@ -61,9 +62,15 @@ def _edge(parameter: Parameter, best: Trial, *, is_upper: bool) -> list[Edge]:
             return []
     if parameter.kind == "int":
         moved = float(round(moved))
-    value, side = as_number(best.parameters[parameter.name]), "upper" if is_upper else "lower"
-    sentence = (
-        f"The best {parameter.name} ({value:.3g}) is at the {side} edge of the searched range "
-        f"({parameter.low:g} to {parameter.high:g}): widen it to {moved:.3g} and continue."
+    value = as_number(best.parameters[parameter.name])
+    sentence = Text(
+        "The best {name} ({value:.3g}) is at the {side} edge of the searched range ({low:g} "
+        "to {high:g}): widen it to {moved:.3g} and continue.",
+        name=parameter.name,
+        value=value,
+        side=Text("upper") if is_upper else Text("lower"),
+        low=parameter.low,
+        high=parameter.high,
+        moved=moved,
     )
     return [Edge(parameter.name, "upper" if is_upper else "lower", bound, moved, sentence)]

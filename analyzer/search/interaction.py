@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from traindoctor.search import Interaction, Level, Parameter, Study, Trial
+from traindoctor.text import Text
 
 from .scale import as_number, completed, costs, positions
 
@@ -51,7 +52,7 @@ def _groups(batch: Parameter, trials: list[Trial]) -> list[tuple[str, float, lis
         inside = (sizes >= edges[k]) & ((sizes <= edges[k + 1]) if is_last else (sizes < edges[k + 1]))
         if inside.any():
             held = sizes[inside]
-            label = f"{batch.name} {held.min():g} to {held.max():g}"
+            label = Text("{name} {min:g} to {max:g}", name=batch.name, min=held.min(), max=held.max())
             members = [t for t, keep in zip(trials, inside, strict=True) if keep]
             out.append((label, float(np.exp(np.log(np.maximum(held, 1)).mean())), members))
     return out
@@ -68,14 +69,23 @@ def _level(study: Study, rate: Parameter, label: str, trials: list[Trial]) -> Le
 
 def _sentence(smallest: tuple[float, Level], largest: tuple[float, Level]) -> str:
     (small, first), (large, last) = smallest, largest
-    moved = (
-        f"Best of {len(first.x)} trials at {first.label}: {first.best:.3g}; "
-        f"of {len(last.x)} at {last.label}: {last.best:.3g}"
+    moved = Text(
+        "Best of {n_x} trials at {label}: {best:.3g}; of {n_x_2} at {label_2}: {best_2:.3g}",
+        n_x=len(first.x),
+        label=first.label,
+        best=first.best,
+        n_x_2=len(last.x),
+        label_2=last.label,
+        best_2=last.best,
     )
     if not (small > 0 and large > small and first.best > 0 and last.best > 0):
-        return f"{moved}."
+        return Text("{moved}.", moved=moved)
     ratio = large / small
-    return (
-        f"{moved}, x{last.best / first.best:.2g} for a batch x{ratio:.2g} as large "
-        f"(in proportion it would be x{ratio:.2g}, by the square root x{math.sqrt(ratio):.2g})."
+    return Text(
+        "{moved}, x{best:.2g} for a batch x{ratio:.2g} as large (in proportion it would be "
+        "x{ratio:.2g}, by the square root x{sqrt:.2g}).",
+        moved=moved,
+        best=last.best / first.best,
+        ratio=ratio,
+        sqrt=math.sqrt(ratio),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from traindoctor.errors import UsageError
 from traindoctor.search import Parameter
+from traindoctor.text import Text
 
 HOOKS = ("lr", "momentum", "weight_decay", "schedule")
 """What the optimizer's step hook can set."""
@@ -211,7 +212,13 @@ def _joined(argv: list[str]) -> tuple[list[str], list[str]]:
                 f"argument {len(out) + 1}: found {argument!r} without braces; put quotes around the "
                 f"placeholder, since a shell takes braces with commas apart: '{{{spec},…}}'"
             )
-        notes.append(f"the shell had taken the braces of {match['name']} apart; understood as {{{spec}}}")
+        notes.append(
+            Text(
+                "the shell had taken the braces of {name} apart; understood as {{{spec}}}",
+                name=match["name"],
+                spec=spec,
+            )
+        )
         out.append(f"{prefix}{{{spec}}}")
     return out, notes
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from traindoctor.search import Parameter, Search, State, Study, Trial
+from traindoctor.text import Text, counted, joined
 
 from .divergence import divergence_threshold
 from .edges import edges_of
@@ -29,7 +30,9 @@ def summarise(study: Study) -> Search:
     best = trials[int(np.argmin(costs(study, trials)))] if trials else None
     notes: list[str] = []
     if not study.better:
-        notes.append("the study has several objectives: no trial is the best, and no region is computed")
+        notes.append(
+            Text("the study has several objectives: no trial is the best, and no region is computed")
+        )
     if best is None:
         return Search(study, None, _nothing(study), notes=tuple(notes), warnings=_failures(study))
     rate, batch = learning_rate(study), batch_size(study)
@@ -37,10 +40,15 @@ def summarise(study: Study) -> Search:
     shares, fit = importances(study)
     interaction = lr_by_batch_size(study, rate, batch) if rate and batch else None
     if hooked := hooked_text(study, best):
-        notes.append(f"set in the script's optimizer what the search set through its step hook: {hooked}")
+        notes.append(
+            Text(
+                "set in the script's optimizer what the search set through its step hook: {hooked}",
+                hooked=hooked,
+            )
+        )
     notes += _abstentions(study, rate, region is None, bool(shares), fit)
     if rate and batch and interaction is None:
-        notes.append("too few trials completed at each batch size to compare their best learning rates")
+        notes.append(Text("too few trials completed at each batch size to compare their best learning rates"))
     return Search(
         study,
         best,
@@ -94,28 +102,45 @@ def counts_text(study: Study) -> str:
     >>> counts_text(Study("s", "lower", trials=(Trial(0, "complete"), Trial(1, "pruned"))))
     '2 trials: 1 completed, 1 pruned'
     """
-    words = {"complete": "completed", "lost": "lost with its worker and queued again"}
+    words = {
+        "complete": Text("completed"),
+        "pruned": Text("pruned"),
+        "diverged": Text("diverged"),
+        "failed": Text("failed"),
+        "running": Text("running"),
+        "waiting": Text("waiting"),
+        "lost": Text("lost with its worker and queued again"),
+    }
     states = [trial.state for trial in study.trials]
     parts = [
-        f"{states.count(s)} {words.get(s, s)}" for s in (*_ENDED, "running", "waiting", "lost") if s in states
+        Text("{n} {state}", n=states.count(s), state=words.get(s, s))
+        for s in (*_ENDED, "running", "waiting", "lost")
+        if s in states
     ]
-    n = len(states)
-    return f"{n} {'trial' if n == 1 else 'trials'}: {', '.join(parts)}" if parts else "no trials"
+    if not parts:
+        return Text("no trials")
+    return counted("{n} trial: {parts}", "{n} trials: {parts}", len(states), parts=joined(Text(", "), parts))
 
 
 def _sentence(study: Study, best: Trial) -> str:
-    objective = study.objective or "objective"
-    return (
-        f"Best {objective} {best.value:.4g} with {settings_text(best) or 'no parameters'} "
-        f"(trial {best.number}; {counts_text(study)})."
+    objective = study.objective or Text("objective")
+    return Text(
+        "Best {objective} {value:.4g} with {settings} (trial {number}; {counts}).",
+        objective=objective,
+        value=best.value,
+        settings=settings_text(best) or Text("no parameters"),
+        number=best.number,
+        counts=counts_text(study),
     )
 
 
 def _nothing(study: Study) -> str:
     gone = study.of_state("diverged")
     if gone and len(gone) == len(study.of_state(*_ENDED)):
-        return f"Every trial diverged ({counts_text(study)}): search smaller learning rates."
-    return f"No trial completed with a finite objective ({counts_text(study)})."
+        return Text(
+            "Every trial diverged ({counts}): search smaller learning rates.", counts=counts_text(study)
+        )
+    return Text("No trial completed with a finite objective ({counts}).", counts=counts_text(study))
 
 
 def _identical(trials: Sequence[Trial]) -> tuple[str, ...]:
@@ -123,9 +148,13 @@ def _identical(trials: Sequence[Trial]) -> tuple[str, ...]:
     if len(trials) < 3 or len(settings) < 3 or len({t.value for t in trials}) > 1:
         return ()
     return (
-        f"All {len(trials)} completed trials have the same objective to the last digit "
-        f"({trials[0].value:.6g}) although their parameters differ: the script seems to ignore the arguments "
-        "that were searched.",
+        Text(
+            "All {n_trials} completed trials have the same objective to the last digit "
+            "({value:.6g}) although their parameters differ: the script seems to ignore the "
+            "arguments that were searched.",
+            n_trials=len(trials),
+            value=trials[0].value,
+        ),
     )
 
 
@@ -135,8 +164,12 @@ def _failures(study: Study) -> tuple[str, ...]:
         return ()
     reasons = [trial.why for trial in failed if trial.why]
     common = max(set(reasons), key=reasons.count) if reasons else ""
-    n = f"{len(failed)} of {len(study.of_state(*_ENDED))} trials failed"
-    return (f"{n}; most often: {common}" if common else f"{n}.",)
+    n = Text(
+        "{n_failed} of {n_of_state} trials failed",
+        n_failed=len(failed),
+        n_of_state=len(study.of_state(*_ENDED)),
+    )
+    return (Text("{n}; most often: {common}", n=n, common=common) if common else f"{n}.",)
 
 
 def _abstentions(
@@ -145,22 +178,36 @@ def _abstentions(
     n = len(completed(study))
     notes: list[str] = []
     if rate is None:
-        notes.append("no learning rate was searched, so no region and no divergence threshold are given")
+        notes.append(
+            Text("no learning rate was searched, so no region and no divergence threshold are given")
+        )
     elif is_without_region:
         notes.append(
-            f"no region of the best {rate.name}: it needs {LEAST_FOR_REGION} completed trials with different "
-            f"results, found {n} completed"
+            Text(
+                "no region of the best {name}: it needs {least_for_region} completed trials with "
+                "different results, found {n} completed",
+                name=rate.name,
+                least_for_region=LEAST_FOR_REGION,
+                n=n,
+            )
         )
     if has_shares or len(study.parameters) < 2:
         return notes
     if math.isfinite(fit):
         notes.append(
-            "importance cannot be told: a forest fitted to the trials predicts those it has not seen with "
-            f"R² {fit:.2f}"
+            Text(
+                "importance cannot be told: a forest fitted to the trials predicts those it has not "
+                "seen with R² {fit:.2f}",
+                fit=fit,
+            )
         )
     else:
         n += len(study.of_state("diverged"))
         notes.append(
-            f"no importance: it needs {LEAST_FOR_IMPORTANCE} trials that completed or diverged, found {n}"
+            Text(
+                "no importance: it needs {least_for_importance} trials that completed or diverged, found {n}",
+                least_for_importance=LEAST_FOR_IMPORTANCE,
+                n=n,
+            )
         )
     return notes

@@ -5,9 +5,10 @@ import pytest
 
 from tests import foreign, runs
 from traindoctor.analyzer.engine import diagnose
-from traindoctor.analyzer.verdict import conclude, first_sentence
+from traindoctor.analyzer.verdict import conclude
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run, RunInfo, Series
+from traindoctor.text import first_sentence
 
 ENOUGH = np.linspace(2.0, 1.0, 100)
 
