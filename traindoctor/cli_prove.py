@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 
@@ -21,7 +22,31 @@ from .cli_trials import (
 from .console import progress
 from .errors import UsageError
 
-_CHALLENGE = "Another command was compared with the recorded one; nothing was prescribed."
+SETTINGS = ("weight_decay", "momentum", "lr")
+"""What can be set in an optimizer from outside."""
+
+_CHALLENGE = "Something else was compared with the recorded command; nothing was prescribed."
+
+
+def optimizer_settings(
+    ctx: click.Context, parameter: click.Parameter, words: tuple[str, ...]
+) -> tuple[tuple[str, float], ...]:
+    """`weight_decay=5e-4` as a name and a number."""
+    del ctx, parameter
+    found: list[tuple[str, float]] = []
+    for word in words:
+        name, _, text = word.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if name not in SETTINGS or not (math.isfinite(value) and value >= 0):
+            raise click.BadParameter(
+                f"expected {', '.join(SETTINGS)} and a number of 0 or more, such as weight_decay=5e-4, "
+                f"found {word!r}"
+            )
+        found.append((name, value))
+    return tuple(found)
 
 
 @click.command(cls=ScriptCommand, epilog=RUN_HELP)
@@ -50,6 +75,15 @@ _CHALLENGE = "Another command was compared with the recorded one; nothing was pr
     metavar="COMMAND",
     help="Compare with this command instead of a prescription: --new 'train.py --weight-decay 1e-4'.",
 )
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=optimizer_settings,
+    help="Compare with the same script under another weight_decay, momentum or lr, set in its optimizer from "
+    "outside: --set weight_decay=5e-4. Repeatable.",
+)
 @click.option("--again", is_flag=True, help="Begin anew instead of going on with an interrupted proof.")
 @script_options
 def prove(
@@ -58,6 +92,7 @@ def prove(
     seeds: int,
     first_seed: int,
     new: str | None,
+    settings: tuple[tuple[str, float], ...],
     again: bool,
     yes: bool,
     keep_runs: bool,
@@ -73,10 +108,11 @@ def prove(
     \b
     traindoctor prove RUN --seeds 3 --seed-arg --seed -- train.py --lr 0.1
     traindoctor prove RUN --new 'train.py --wd 1e-4' -- train.py
+    traindoctor prove RUN --set weight_decay=5e-4 -- train.py
 
     Old and new run get the same seed and the same number of optimizer steps. The change is adopted when the
-    score is better by more than 1 % on average and the seeds agree; otherwise: keep what you have. After an
-    interrupt the same command goes on where it stopped.
+    score is better by more than 1 % on average and the seeds agree; otherwise: keep what you have. A --new
+    script may stop early. After an interrupt the same command goes on where it stopped.
     """
     from dataclasses import replace
 
@@ -94,17 +130,23 @@ def prove(
         )
     found = load_run(reference, runs, number, importer, columns)
     place = path or default_file(found)
-    if new is not None:
+    is_challenge = new is not None or bool(settings)
+    if is_challenge:
         place = path or place.with_name("challenge.json")
     prescription = (
-        read_prescription(place) if new is None or place.is_file() else Prescription("try", why=_CHALLENGE)
+        read_prescription(place)
+        if not is_challenge or place.is_file()
+        else Prescription("try", why=_CHALLENGE)
     )
     if again:
         prescription = replace(prescription, proof=None)
     keep = runs if keep_runs else None
     with trial_folder(keep) as folder:
         script = script_of(words, folder, seed_arg, is_kept=keep_runs)
-        other = None if new is None else replace(script, command=tuple(shlex.split(new)))
+        other = None
+        if is_challenge:
+            command = script.command if new is None else tuple(shlex.split(new))
+            other = replace(script, command=command, settings=settings)
         chosen = range(first_seed, first_seed + seeds)
         trial = open_trial(found, prescription, script, other, chosen, place)
         announce(trial.cost(), yes)

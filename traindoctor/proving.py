@@ -34,8 +34,8 @@ class Trial:
         prescription: what is tried; its plan is applied to the `new` runs unless there is a challenger.
         judge: how runs are scored.
         script: the command as it is.
-        challenger: another command for the `new` runs, which then keep their own learning rate; None to
-            apply the prescription.
+        challenger: another command, or other optimizer settings, for the `new` runs, which then keep their
+            own schedule and may end early; None to apply the prescription.
         budget: optimizer steps of every run.
         seeds: seeds of the pairs.
         path: where the prescription is written with its proof, after every run.
@@ -54,7 +54,7 @@ class Trial:
     def fingerprint(self) -> str:
         """Of everything that makes two runs comparable; runs of another fingerprint are not resumed."""
         plan = None if self.prescription.lr is None else self.prescription.lr.values.tobytes().hex()
-        other = None if self.challenger is None else self.challenger.command
+        other = None if self.challenger is None else challenged(self.challenger)
         facts = (self.script.command, self.script.seed_argument, other, self.budget, self.judge.series, plan)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
@@ -78,6 +78,11 @@ class Trial:
 
 def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def challenged(script: Script) -> tuple[str, ...]:
+    """The command, with what is set in its optimizer from outside."""
+    return (*script.command, *(f"[{name}={value:g}]" for name, value in script.settings))
 
 
 def open_trial(
@@ -135,7 +140,7 @@ def _one_run(trial: Trial, side: Side, seed: int) -> Outcome:
 
     script, plan = trial.script, None
     if side == "new" and trial.challenger is not None:
-        script = trial.challenger
+        script = replace(trial.challenger, may_end_early=True)
     elif side == "new":
         plan = lr_plan(trial.prescription)
     orders = Orders(
@@ -172,7 +177,7 @@ def _written(trial: Trial, runs: Sequence[ProofRun]) -> Prescription:
         conclude_proof(runs, trial.judge.objective, len(trial.seeds)),
         budget=trial.budget,
         command=trial.script.command,
-        challenger=() if trial.challenger is None else trial.challenger.command,
+        challenger=() if trial.challenger is None else challenged(trial.challenger),
         fingerprint=trial.fingerprint,
     )
     concluded = with_proof(trial.prescription, proof)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,8 @@ class Script:
         seed_argument: how the script takes a seed, None to seed it from outside.
         is_kept: whether `out` stays when everything is done.
         on_progress: called about ten times a second while a run goes on.
+        settings: (`lr`, `momentum` or `weight_decay`, value) set in its optimizer from outside.
+        may_end_early: whether fewer steps than ordered are its own business, such as early stopping.
     """
 
     command: tuple[str, ...]
@@ -63,6 +65,8 @@ class Script:
     seed_argument: str | None = None
     is_kept: bool = False
     on_progress: Callable[[RunningTrial], None] | None = None
+    settings: tuple[tuple[str, float], ...] = ()
+    may_end_early: bool = False
 
     def run(
         self, orders: Orders, judge: Judge, name: str, seed: int, planned: Floats | None = None
@@ -82,6 +86,8 @@ class Script:
         """
         from .collectors.driving.trials import run_trial
 
+        for setting, value in self.settings:
+            orders = replace(orders, **{setting: value})  # type: ignore[arg-type]
         trial = run_trial(
             self.command,
             orders,
@@ -91,7 +97,8 @@ class Script:
             seed_argument=self.seed_argument,
             on_progress=self.on_progress,
         )
-        return _outcome(trial, orders, judge, planned)
+        least = 0 if self.may_end_early else orders.max_steps or 0
+        return _outcome(trial, least, judge, planned)
 
 
 def recorded_seconds(seconds: float) -> str:
@@ -103,29 +110,31 @@ def recorded_seconds(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _outcome(trial: Trial, orders: Orders, judge: Judge, planned: Floats | None) -> Outcome:
+def _outcome(trial: Trial, least: int, judge: Judge, planned: Floats | None) -> Outcome:
     score, first_loss, failure = math.nan, math.nan, trial.failure
     run = _loaded(trial)
     if run is None:
         failure = failure or "nothing was recorded of it"
     else:
         score, first_loss = judge.score(run), _first_loss(run)
-        failure = _failure(trial, orders, judge, run, score, planned)
+        failure = _failure(trial, least, judge, run, score, planned)
     score = math.nan if failure else score
     return Outcome(score, first_loss, trial.steps, trial.seconds, failure, trial.path, trial.notes)
 
 
-def _failure(
-    trial: Trial, orders: Orders, judge: Judge, run: Run, score: float, planned: Floats | None
-) -> str:
-    """Why the run has no score; "" also for one that diverged, whatever exit code it ended with."""
+def _failure(trial: Trial, least: int, judge: Judge, run: Run, score: float, planned: Floats | None) -> str:
+    """Why the run has no score; "" also for one that diverged, whatever exit code it ended with.
+
+    Args:
+        least: optimizer steps that it had to take.
+    """
     if score == math.inf and not trial.is_stopped:
         return ""
     if trial.failure:
         return trial.failure
-    if orders.max_steps is not None and trial.steps < orders.max_steps:
+    if trial.steps < least:
         return (
-            f"it took {trial.steps} optimizer steps instead of {orders.max_steps}; is it the command that "
+            f"it took {trial.steps} optimizer steps instead of {least}; is it the command that "
             "was recorded, with the same arguments?"
         )
     if math.isnan(score):

@@ -8,10 +8,12 @@ command goes on after an interrupt. From the repository root: python -m benchmar
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -29,7 +31,7 @@ LONG = 4
 
 @click.command(help=__doc__)
 @click.option("--seeds", default=2, show_default=True, help="Recorded runs (and sweeps) per case.")
-@click.option("--only", default="", help="Only tasks whose name holds this text.")
+@click.option("--only", multiple=True, help="Only tasks whose name holds this text. Repeatable.")
 @click.option("--long/--no-long", "has_long", default=True, help="The slice at four times the horizon.")
 @click.option(
     "--data",
@@ -45,25 +47,63 @@ LONG = 4
     show_default=True,
     help="Folder of the finished runs.",
 )
+@click.option("--finished", is_flag=True, help="Decide nothing: the tables of what was finished before.")
 @click.option("--write", is_flag=True, help=f"Write the tables into {DOCUMENT}.")
-def main(seeds: int, only: str, has_long: bool, data: Path, work: Path, write: bool) -> None:
+def main(
+    seeds: int, only: tuple[str, ...], has_long: bool, data: Path, work: Path, finished: bool, write: bool
+) -> None:
     """The command line."""
     torch.set_num_threads(1)
-    chosen = [task for task in tasks(data) if only in task.name]
-    rows: list[Row] = []
+    chosen = [task for task in tasks(data) if not only or any(text in task.name for text in only)]
+    done = Finished(work / "rows.json")
+    parts = list(_parts(chosen, seeds, has_long))
     began = time.process_time()
-    for part in _parts(chosen, seeds, has_long):
-        rows += measured(*part, work)
-        (work / "rows.json").write_text(json.dumps([row.to_json() for row in rows]), encoding="utf-8")
+    for part in () if finished else parts:
+        done.keep(part, measured(*part, work))
     print(f"{time.process_time() - began:.0f} s of one core in this call", file=sys.stderr)
-    text = render(rows)
+    text = render([row for part in parts for row in done.rows(part)], done.commits(parts))
     click.echo(text)
     if write:
         path = Path(DOCUMENT)
         path.write_text(written(path.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
-def _parts(chosen: list[Task], seeds: int, has_long: bool) -> Iterator[tuple[Task, int, int]]:
+Part = tuple[Task, int, int]
+"""Task, horizon over its own, seed."""
+
+
+class Finished:
+    """The rows of the finished parts on disk, each with the commit whose code decided."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._known: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+    @staticmethod
+    def _key(part: Part) -> str:
+        return f"{part[0].name} | {part[1]} | {part[2]}"
+
+    def keep(self, part: Part, rows: list[Row]) -> None:
+        """Write a part down in place of what was known of it."""
+        git = ["git", "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+        self._known[self._key(part)] = {"commit": commit, "rows": [row.to_json() for row in rows]}
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(self._known), encoding="utf-8")
+        partial.replace(self._path)
+
+    def rows(self, part: Part) -> list[Row]:
+        """The rows of a part, none while it is not finished."""
+        return [Row(**row) for row in self._known.get(self._key(part), {"rows": ()})["rows"]]
+
+    def commits(self, parts: list[Part]) -> list[str]:
+        """The commits whose code decided, in the order of the parts."""
+        found = (self._known.get(self._key(part), {}).get("commit", "") for part in parts)
+        return [commit for commit in dict.fromkeys(found) if commit]
+
+
+def _parts(chosen: list[Task], seeds: int, has_long: bool) -> Iterator[Part]:
     """(task, horizon over its own, seed): all tasks once, then the long slice, then further seeds."""
     yield from ((task, 1, 0) for task in chosen)
     yield from ((task, LONG, 0) for task in chosen if task.is_long and has_long)

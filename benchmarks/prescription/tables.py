@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -17,10 +16,10 @@ DOCUMENT = "docs/prescriptions.md"
 BEGIN, END = "<!-- policy benchmark: begin -->", "<!-- policy benchmark: end -->"
 
 
-def render(rows: Sequence[Row]) -> str:
-    """Everything between the two marks."""
+def render(rows: Sequence[Row], commits: Sequence[str] = ()) -> str:
+    """Everything between the two marks; `commits` are those whose code decided."""
     near, far = [row for row in rows if row.times == 1], [row for row in rows if row.times > 1]
-    parts = [_head(near), _policies(near), _intervals(near)]
+    parts = [_head(near, commits), _policies(near), _intervals(near)]
     if far:
         parts.append(_far(far))
     parts += [_targets(near, far), _by_fault(near), _by_task(near)]
@@ -59,15 +58,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([_line(*head), _line(*("---" for _ in head)), *(_line(*row) for row in rows)])
 
 
-def _head(near: Sequence[Row]) -> str:
+def _head(near: Sequence[Row], commits: Sequence[str]) -> str:
     ours = _of(near, OURS)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     names = {row.task for row in ours}
     seeds = len({row.seed for row in ours})
     return (
-        f"Run on {datetime.now(tz=UTC):%d %B %Y} with the code of commit {commit or 'unknown'}: "
+        f"Run on {datetime.now(tz=UTC):%d %B %Y} with the code of commit {', '.join(commits) or 'unknown'}: "
         f"{len(names)} tasks x ({len(FAULTS)} faults + {len(CONTROLS)} good settings) x {seeds} "
         f"recorded run{'s' if seeds > 1 else ''} = {len(ours)} decisions, judged on {len(JUDGES)} other "
         "seeds at the same number of steps."

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .models import CharacterGru, CharacterTransformer, convolutional, perceptron
 
-LENGTH = 16
+LENGTH = 12
 """Characters in a sample of text."""
 
 HELD_OUT = 400
@@ -214,8 +214,8 @@ def tasks(folder: Path) -> tuple[Task, ...]:
         Task("five classes, tabular", "tune", _five_classes, lambda: perceptron((20, 48, 48, 5)), "AdamW"),
         Task("MNIST, CNN", "report", lambda: mnist(folder), lambda: convolutional(14), "momentum", 300),
         Task("text, pre-norm transformer", "report", _text,
-             lambda: CharacterTransformer(CHARACTERS, LENGTH, True), "AdamW", 250, 8),
+             lambda: CharacterTransformer(CHARACTERS, LENGTH, True), "AdamW", 200, 8),
         Task("text, post-norm transformer", "tune", _text,
-             lambda: CharacterTransformer(CHARACTERS, LENGTH, False), "Adam", 250, 8),
-        Task("text, GRU", "report", _text, lambda: CharacterGru(CHARACTERS), "Adam", 250, 8),
+             lambda: CharacterTransformer(CHARACTERS, LENGTH, False), "Adam", 200, 8),
+        Task("text, GRU", "report", _text, lambda: CharacterGru(CHARACTERS), "Adam", 200, 8),
     )  # fmt: skip

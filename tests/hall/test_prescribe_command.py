@@ -177,6 +177,23 @@ def test_an_interrupt_keeps_what_was_run_and_the_same_command_goes_on(place, mon
     assert read_prescription(file).proof.decision in ("adopt", "keep")
 
 
+@pytest.mark.nightly
+def test_weight_decay_is_proven_on_a_script_that_has_no_argument_for_it(place):
+    command = record(place, "--lr", "0.1")
+    done = call("prove", "--seeds", 1, "--seed-arg", "--seed", "--set", "weight_decay=5", "--", *command)
+    assert done.exit_code == 0, done.output
+    proof = read_prescription(next(place.glob("traindoctor-runs/*/challenge.json"))).proof
+    assert (proof.decision, proof.challenger[-1]) == ("keep", "[weight_decay=5]")
+    assert proof.differences[0] > 0.1
+
+
+@pytest.mark.parametrize("word", ["weight_decay", "weight_decay=much", "decay=0.1", "weight_decay=-1"])
+def test_what_cannot_be_set_is_said(place, word):
+    done = CliRunner().invoke(cli, ["prove", "--set", word, "--", SCRIPT])
+    assert done.exit_code == 2
+    assert "such as weight_decay=5e-4" in " ".join(done.output.split())
+
+
 def test_prove_needs_a_script_and_a_prescription(place):
     assert isinstance(call("prove").exception, UsageError)
     with pytest.raises(TraindoctorError):

@@ -1,7 +1,7 @@
 """Sweep and proof on trainings in this process: scores, failures, seeds, interrupt and resume."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +33,17 @@ class Training:
     seed_matters: bool = True
     steps: int = STEPS
     fails_at: tuple[int, ...] = ()
+    stops_early: tuple[str, ...] = ()
+    decay: float = 0.0
     calls: list[str] = field(default_factory=list)
 
     def __call__(self, command, orders, *, out, name, seed, seed_argument, on_progress):
         """In place of `run_trial`: the training under orders, recorded."""
-        del command, out, seed_argument, on_progress
+        del out, seed_argument, on_progress
         number = len(self.calls)
         self.calls.append(name)
-        steps = min(self.steps, orders.max_steps)
+        steps = min(self.steps, orders.max_steps) // (2 if command == self.stops_early else 1)
+        self.decay = orders.weight_decay or 0.0
         plan = None if orders.lr_plan is None else orders.lr_plan.values
         path = self.record(self.root / f"trial-{number}", seed, steps, plan)
         failure = "the script ended with code 1: no more space" if number in self.fails_at else ""
@@ -57,7 +60,7 @@ class Training:
                 nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 2)),
                 nn.CrossEntropyLoss(),
             )
-            optimizer = torch.optim.SGD(model.parameters(), lr=self.lr, momentum=0.9)
+            optimizer = torch.optim.SGD(model.parameters(), self.lr, 0.9, weight_decay=self.decay)
             for step in range(steps):
                 if plan is not None:
                     optimizer.param_groups[0]["lr"] = plan[step]
@@ -201,6 +204,30 @@ class TestProof:
         assert found.proof.challenger == ("train.py", "--wd", "0.1")
         assert found.proof.differences == (0.0,)  # this training does the same for any arguments
         assert found.proof.decision == "keep"
+
+    def test_a_setting_of_the_optimizer_can_be_the_new_side(self, run, training, tmp_path):
+        """Regularisation without an argument of the script: so much weight decay that nothing is learned."""
+        training.lr = 0.1
+        other = replace(script(tmp_path), settings=(("weight_decay", 5.0),))
+        path = tmp_path / "p.json"
+        found = prove(open_trial(run, Prescription("try"), script(tmp_path), other, (1, 2), path))
+        assert found.proof.challenger == ("train.py", "[weight_decay=5]")
+        assert found.proof.decision == "keep"
+        assert min(found.proof.differences) > 0.1
+        twice = replace(other, settings=(("weight_decay", 0.01),))
+        assert not open_trial(run, found, script(tmp_path), twice, (1, 2), path).finished()
+        assert open_trial(run, found, script(tmp_path), other, (1, 2), path).finished()
+
+    def test_the_new_command_may_stop_early_and_the_old_one_may_not(self, run, training, tmp_path):
+        other = Script(("train.py", "--patience", "3"), tmp_path)
+        training.stops_early = other.command
+        path = tmp_path / "p.json"
+        found = prove(open_trial(run, Prescription("try"), script(tmp_path), other, (1,), path))
+        assert [made.steps for made in found.proof.runs] == [120, 60]
+        assert found.proof.n == 1
+        training.stops_early = ("train.py",)
+        found = prove(open_trial(run, Prescription("try"), script(tmp_path), other, (2,), path))
+        assert "60 optimizer steps instead of 120" in found.proof.runs[0].failure
 
     @pytest.mark.parametrize("action", ["keep", "cannot-tell"])
     def test_nothing_to_prove(self, run, tmp_path, action):

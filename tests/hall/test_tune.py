@@ -219,3 +219,26 @@ def test_what_cannot_work_is_said(tmp_path, words, sentence):
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert len(study_of(tmp_path).trials) < 9
+
+
+def test_everything_the_optimizer_has_is_searched_without_an_argument(tmp_path):
+    """Learning rate, momentum, weight decay and schedule reach a script that takes none of them."""
+    hooks = ("lr:log:0.001:0.3", "momentum:choice:0.5,0.9", "weight_decay:choice:0,0.01")
+    words = [word for hook in (*hooks, "schedule:choice:linear,constant") for word in ("--hook", hook)]
+    sampling = ("--method", "random", "--seed", "7", "--trials", "3", "--prune", "none")
+    done = run_tune(tmp_path, *sampling, *words, "--", script(tmp_path, TRAINS))
+    assert (done.returncode, done.stderr) == (0, "")
+    trials = study_of(tmp_path).of_state("complete")
+    assert len(trials) == 3
+    assert {trial.parameters["schedule"] for trial in trials} == {"linear", "constant"}
+    for trial in trials:
+        run = traindoctor.load(trial.run)
+        rates, group = run.series["lr/0"].values, run.info.optimizers[0].groups[0]
+        assert rates.max() == pytest.approx(trial.parameters["lr"], rel=1e-5)
+        is_constant = trial.parameters["schedule"] == "constant"
+        assert rates[-1] == pytest.approx(rates.max() if is_constant else rates.max() / 30, rel=0.1)
+        assert (group["momentum"], group["weight_decay"]) == (
+            trial.parameters["momentum"],
+            trial.parameters["weight_decay"],
+        )
+    assert "with, in its optimizer: lr" in done.stdout
