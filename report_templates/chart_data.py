@@ -8,6 +8,7 @@ from typing import Any
 
 from .chart_model import Curve, FurtherAxis, Panel, Stack
 from .figures import DrawnFigure, PlotArea
+from .language import _
 from .page_model import Figure, Page
 
 PARTS_COUNT = frozenset({"epoch", "% of the run"})
@@ -32,12 +33,12 @@ def chart_data(page: Page, drawn: Mapping[str, DrawnFigure]) -> dict[str, Any]:
 def words() -> dict[str, str]:
     """Every word that the script writes."""
     return {
-        "copy": "Copy code",
-        "copied": "Copied",
-        "selected": "Selected, press Ctrl+C",
-        "axis": "x axis",
-        "reset": "Reset zoom",
-        "hint": "Drag to zoom, double-click to reset. Keys: \u2190 \u2192 read, + \u2212 zoom, 0 reset.",
+        "copy": _("Copy code"),
+        "copied": _("Copied"),
+        "selected": _("Selected, press Ctrl+C"),
+        "axis": _("x axis"),
+        "reset": _("Reset zoom"),
+        "hint": _("Drag to zoom, double-click to reset. Keys: ← → read, + − zoom, 0 reset."),
     }
 
 

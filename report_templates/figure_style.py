@@ -98,17 +98,29 @@ def value_ticks(axis: Any, is_log: bool) -> None:
         has_few_decades = low > 0 and high / low < 300
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if has_few_decades else (1.0,), numticks=7))
     else:
-        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     is_small = 0 < max(abs(end) for end in axis.get_view_interval()) < 0.02 and not is_log
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, is_small)))
+    digits = 3 if is_log else tick_digits([float(tick) for tick in axis.get_majorticklocs()])
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, is_small, digits)))
     axis.set_minor_formatter(NullFormatter())
 
 
-def _tick(value: float, is_small: bool) -> str:
+def tick_digits(ticks: list[float]) -> int:
+    """Significant digits, three to ten, that write evenly spaced ticks without rounding them.
+
+    >>> tick_digits([0.0, 0.5, 1.0]), tick_digits([0.0975, 0.099, 0.1005]), tick_digits([1000.5, 1001.0])
+    (3, 4, 5)
+    """
+    largest = max((abs(tick) for tick in ticks), default=0.0)
+    exact = [d for d in range(3, 10) if all(abs(float(f"{t:.{d}g}") - t) <= 1e-9 * largest for t in ticks)]
+    return exact[0] if exact else 10
+
+
+def _tick(value: float, is_small: bool, digits: int) -> str:
     """All ticks of an axis in one notation: powers of ten where the largest is small."""
-    text = fmt.number(value, 3)
+    text = fmt.number(value, digits)
     if is_small and value and "e" not in text:
-        mantissa, exponent = f"{value:.2e}".split("e")
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     return text.replace("-", "−")
 

@@ -22,7 +22,7 @@ from .page_model import Page, Spark
 
 _PACKAGE = __package__ or "traindoctor.report_templates"
 
-SCRIPTS = ("report.js", "report_chart.js", "report_reading.js")
+SCRIPTS = ("report.js", "report_ticks.js", "report_chart.js", "report_reading.js")
 """What makes the charts answer, in this order; the report is complete without it."""
 
 LONGEST_WORD = 28

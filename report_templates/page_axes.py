@@ -9,6 +9,7 @@ from traindoctor.comparing import aligned
 from traindoctor.run import Floats, Run
 
 from .chart_model import FurtherAxis
+from .language import _
 
 _KNOTS = 400
 _LEAST_COVERED = 0.9
@@ -38,7 +39,8 @@ def _epoch_axis(run: Run, limits: tuple[float, float]) -> FurtherAxis | None:
     starts = epochs.steps[np.r_[True, np.diff(epochs.values) > 0]].astype(np.float64)
     steps = _knots(starts, limits)
     values = aligned(run, steps, "epoch")
-    return FurtherAxis("epoch", "epoch", "epoch ", "", steps, values) if _rises(values) else None
+    name = _("epoch")
+    return FurtherAxis(name, name, f"{name} ", "", steps, values) if _rises(values) else None
 
 
 def _time_axis(run: Run, limits: tuple[float, float]) -> FurtherAxis | None:
@@ -57,8 +59,8 @@ def _time_axis(run: Run, limits: tuple[float, float]) -> FurtherAxis | None:
     seconds = np.interp(steps, at, np.r_[0.0, np.cumsum(times.values[later])])
     length, unit = next((size, unit) for least, size, unit in _UNITS if seconds[-1] >= least)
     values = seconds / length
-    label = f"time since the first step, {unit}"
-    return FurtherAxis("time", label, "", f" {unit}", steps, values) if _rises(values) else None
+    label = _("time since the first step, {unit}", unit=unit)
+    return FurtherAxis(_("time"), label, "", f" {unit}", steps, values) if _rises(values) else None
 
 
 def _knots(candidates: Floats, limits: tuple[float, float]) -> Floats:

@@ -1,54 +1,5 @@
 // A chart over time that can be drawn again: on another x axis, or zoomed. Places are told in steps throughout.
 
-// Piecewise linear between the knots; the ends hold beyond them.
-const interpolate = (xs, ys, x) => {
-  const last = xs.length - 1;
-  if (x <= xs[0]) return ys[0];
-  if (x >= xs[last]) return ys[last];
-  const at = indexBefore(xs, x);
-  const width = xs[at + 1] - xs[at];
-  return width > 0 ? ys[at] + (x - xs[at]) / width * (ys[at + 1] - ys[at]) : ys[at + 1];
-};
-
-// Index of the last value at or before x, 0 where there is none.
-const indexBefore = (xs, x) => {
-  let low = 0, high = xs.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (xs[middle] <= x) low = middle; else high = middle - 1;
-  }
-  return low;
-};
-
-// At most seven round places between two values; whole ones where only those mean something.
-const roundTicks = (from, to, isWhole) => {
-  const rough = (to - from) / 6;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const factors = isWhole && power < 10 ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10];
-  const round = factors.find((factor) => factor * power >= rough * (1 - 1e-9)) * power;
-  const stride = isWhole ? Math.max(1, round) : round;
-  const decimals = Math.max(0, Math.min(12, 1 - Math.floor(Math.log10(stride))));
-  const ticks = [];
-  for (let index = Math.ceil(from / stride - 1e-9); index * stride <= to + 1e-9 * stride; index += 1) {
-    ticks.push(Number((index * stride).toFixed(decimals)));
-  }
-  return ticks;
-};
-
-const logTicks = (from, to) => {
-  const decades = to - from;
-  const factors = decades < 2.5 ? [1, 2, 5] : [1];
-  const stride = Math.max(1, Math.ceil(decades / 7));
-  const ticks = [];
-  for (let power = Math.floor(from); power <= to; power += stride) {
-    for (const factor of factors) {
-      const at = power + Math.log10(factor);
-      if (at >= from && at <= to) ticks.push(factor * 10 ** power);
-    }
-  }
-  return ticks.length > 1 ? ticks : roundTicks(10 ** from, 10 ** to, false);
-};
-
 // The points of a path that matplotlib wrote: only moves and straight lines.
 const pointsOf = (path) => [...path.getAttribute("d").matchAll(/([ML]) (\S+) (\S+)/g)]
   .map(([, command, x, y]) => [command, Number(x), Number(y)]);
@@ -258,6 +209,7 @@ class Chart {
     const slope = (height(last) - height(first)) / (last - first);
     const from = first + (bottom - height(first)) / slope, to = first + (top - height(first)) / slope;
     const ticks = panel.log ? logTicks(from, to) : roundTicks(from, to, false);
+    const significant = panel.log ? 3 : significantDigits(ticks);
     const isSmall = !panel.log && Math.max(Math.abs(from), Math.abs(to)) < 0.02;
     const axis = group.querySelector(".y-axis");
     this.ticksLike(axis, ticks, (copy, tick) => {
@@ -267,7 +219,7 @@ class Chart {
       const text = copy.querySelector("text");
       if (!text) return;
       text.setAttribute("y", (y + 3.04).toFixed(2));
-      text.textContent = (isSmall ? powers(tick) : digits(tick)).replaceAll("-", "−");
+      text.textContent = (isSmall ? powers(tick) : tickText(tick, significant)).replaceAll("-", "−");
     });
   }
 

@@ -198,7 +198,7 @@
   };
 
   // Buttons below a chart, beside the axis they change.
-  const addControls = (chart) => {
+  const addControls = (chart, hasHint) => {
     const bar = document.createElement("div");
     bar.className = "controls";
     if (chart.axes.length) {
@@ -216,16 +216,18 @@
       bar.append(group);
     }
     chart.resetButton = newButton(words.reset, reset);
-    const hint = document.createElement("span");
-    hint.className = "hint";
-    hint.textContent = words.hint;
-    bar.append(chart.resetButton, hint);
+    bar.append(chart.resetButton);
+    if (hasHint) {
+      const hint = document.createElement("span");
+      hint.className = "hint";
+      hint.textContent = words.hint;
+      bar.append(hint);
+    }
     chart.svg.closest(".canvas").after(bar);
   };
 
-  for (const chart of charts) {
-    listen(chart);
-    if (chart.has_controls) addControls(chart);
-  }
+  const controlled = charts.filter((chart) => chart.has_controls);
+  for (const chart of charts) listen(chart);
+  controlled.forEach((chart, index) => addControls(chart, index === controlled.length - 1));
   redraw();
 }

@@ -6,8 +6,9 @@ import argparse
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,8 +16,8 @@ from typing import Any
 
 JENKINS = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
 """What Jenkins sends with the files of a build by default."""
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=2000")
-DARK = "--blink-settings=preferredColorScheme=0"
+DESK = {"viewport": {"width": 1280, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 800}, "is_mobile": True, "has_touch": True}
 
 
 class Jenkins(SimpleHTTPRequestHandler):
@@ -31,25 +32,55 @@ class Jenkins(SimpleHTTPRequestHandler):
         """Keep the terminal quiet."""
 
 
-def shoot(browser: str, address: str, target: Path, size: tuple[int, int], *further: str) -> None:
-    """One picture of a page."""
-    with tempfile.TemporaryDirectory() as profile:
-        command = [browser, *FLAGS, *further, f"--user-data-dir={profile}", f"--screenshot={target}"]
-        command += [f"--window-size={size[0]},{size[1]}", address]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+@contextmanager
+def jenkins(folder: Path) -> Generator[str]:
+    """The address of a server that behaves as Jenkins does."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Jenkins, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def shoot(browser: Any, address: str, target: Path, **settings: Any) -> None:
+    """One picture of a whole page."""
+    context = browser.new_context(**settings)
+    page = context.new_page()
+    page.goto(address)
+    page.screenshot(path=target, full_page=True)
+    context.close()
     print(target)
 
 
-def print_pages(browser: str, address: str, target: Path) -> None:
-    """What the browser prints, and its first page as a picture where pdftoppm is installed."""
-    with tempfile.TemporaryDirectory() as profile:
-        command = [browser, *FLAGS, f"--user-data-dir={profile}", f"--print-to-pdf={target}", address]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+def shoot_zoomed(browser: Any, address: str, target: Path) -> None:
+    """The learning curves over the last axis there is, zoomed twice, with a place pointed at."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1200})
+    page.goto(address)
+    figure = page.locator("#figure-curves")
+    for button in figure.get_by_role("group").get_by_role("button").all():
+        button.click()
+    figure.locator("svg.live").focus()
+    for key in ("Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight", "+", "+"):
+        page.keyboard.press(key)
+    figure.scroll_into_view_if_needed()
+    figure.locator("svg.live").hover()
+    figure.screenshot(path=target)
+    page.close()
+    print(target)
+
+
+def print_pages(browser: Any, address: str, target: Path) -> None:
+    """What the browser prints, and its first pages as pictures where pdftoppm is installed."""
+    page = browser.new_page()
+    page.goto(address)
+    page.pdf(path=target, format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), "15mm"))
+    page.close()
     print(target)
     if tool := shutil.which("pdftoppm"):
-        picture = target.with_suffix("")
-        subprocess.run([tool, "-png", "-r", "80", "-f", "1", "-singlefile", target, picture], check=True)
-        print(picture.with_suffix(".png"))
+        subprocess.run([tool, "-png", "-r", "60", "-l", "6", target, target.with_suffix("")], check=True)
+        print(target.with_name(f"{target.stem}-*.png"))
 
 
 def main() -> None:
@@ -58,23 +89,25 @@ def main() -> None:
     parser.add_argument("--page", type=Path, required=True, help="the HTML report")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     arguments = parser.parse_args()
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
         sys.exit("expected chromium or google-chrome on the path, found neither: apt install chromium")
     page, out = arguments.page.resolve(), arguments.out.resolve()
     if not page.is_file():
         sys.exit(f"expected a report at {page}, found none: run `make demo` first")
+    from playwright.sync_api import sync_playwright
+
     out.mkdir(parents=True, exist_ok=True)
-    shoot(browser, page.as_uri(), out / "light.png", (1280, 2400))
-    shoot(browser, page.as_uri(), out / "dark.png", (1280, 2400), DARK)
-    shoot(browser, page.as_uri(), out / "phone.png", (500, 2400))
-    print_pages(browser, page.as_uri(), out / "print.pdf")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Jenkins, directory=page.parent))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    shoot(
-        browser, f"http://127.0.0.1:{server.server_address[1]}/{page.name}", out / "jenkins.png", (1280, 2400)
-    )
-    server.shutdown()
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        shoot(browser, page.as_uri(), out / "light.png", **DESK)
+        shoot(browser, page.as_uri(), out / "dark.png", color_scheme="dark", **DESK)
+        shoot(browser, page.as_uri(), out / "phone.png", **PHONE)
+        shoot_zoomed(browser, page.as_uri(), out / "zoomed.png")
+        print_pages(browser, page.as_uri(), out / "print.pdf")
+        with jenkins(page.parent) as address:
+            shoot(browser, f"{address}/{page.name}", out / "jenkins.png", **DESK)
+        browser.close()
 
 
 if __name__ == "__main__":
