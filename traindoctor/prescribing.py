@@ -120,7 +120,7 @@ def sweep(setup: Setup, script: Script, seed: int, cost: Cost, told: Told | None
         if told is not None:
             told(len(sweeper.points) + 1, cost.most, lr)
         point = _short_run(setup, script, sweeper, lr)
-        sweeper.tell(point.lr, point.score, point.seconds)
+        sweeper.tell(point.lr, point.score, point.seconds, point.first_loss)
     return sweeper.result()
 
 
@@ -136,7 +136,7 @@ def _short_run(setup: Setup, script: Script, sweeper: Sweeper, lr: float) -> Swe
             f"the short run at a peak learning rate of {lr:.3g} gave no result: {outcome.failure}. "
             "Nothing is prescribed."
         )
-    return SweepPoint(lr, outcome.score, outcome.seconds)
+    return SweepPoint(lr, outcome.score, outcome.seconds, outcome.first_loss)
 
 
 def decide(case: Case, found: Sweep, shape: str = "linear") -> Prescription:

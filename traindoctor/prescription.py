@@ -74,11 +74,13 @@ class SweepPoint:
         lr: its peak LR, first param group.
         score: the objective at its end, lower is better; infinite when it diverged.
         seconds: wall-clock time it took.
+        first_loss: training loss of its first step, which tells equal starts from different ones.
     """
 
     lr: float
     score: float
     seconds: float = float("nan")
+    first_loss: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -172,17 +172,20 @@ def _proof_run(side: Side, seed: int, outcome: Outcome) -> ProofRun:
 def _written(trial: Trial, runs: Sequence[ProofRun]) -> Prescription:
     """The prescription with what the runs say so far, as it was written to the file."""
     from .analyzer.schedule.proof import conclude_proof
+    from .analyzer.schedule.proof_notes import proof_notes
 
+    concluded = conclude_proof(runs, trial.judge.objective, len(trial.seeds))
     proof = replace(
-        conclude_proof(runs, trial.judge.objective, len(trial.seeds)),
+        concluded,
+        notes=(*concluded.notes, *proof_notes(runs, trial.budget, trial.challenger is not None)),
         budget=trial.budget,
         command=trial.script.command,
         challenger=() if trial.challenger is None else challenged(trial.challenger),
         fingerprint=trial.fingerprint,
     )
-    concluded = with_proof(trial.prescription, proof)
-    write_prescription(concluded, trial.path, trial.run)
-    return concluded
+    prescription = with_proof(trial.prescription, proof)
+    write_prescription(prescription, trial.path, trial.run)
+    return prescription
 
 
 def with_proof(prescription: Prescription, proof: Proof) -> Prescription:

@@ -110,7 +110,7 @@ def _kept(blank: Prescription, setup: Setup, why: str) -> Prescription:
         peak_lr=setup.facts.peak,
         schedule=setup.schedule,
         why=why,
-        assumptions=words.assumptions(setup),
+        assumptions=words.assumptions(setup, blank.sweep),
         falsify=words.falsify_keep(setup),
     )
 
@@ -142,7 +142,7 @@ def _planned(
         replay_error=error,
         group_lrs=plan.peaks,
         horizon_steps=len(plan.lr),
-        assumptions=words.assumptions(setup),
+        assumptions=words.assumptions(setup, blank.sweep),
         falsify=words.falsify_change(setup),
         alternative=_alternative(setup),
     )

@@ -94,12 +94,12 @@ class Sweeper:
         place = self._next_place()
         return None if place is None else self.centre * 10 ** (STEP * place)
 
-    def tell(self, lr: float, score: float, seconds: float = math.nan) -> None:
+    def tell(self, lr: float, score: float, seconds: float = math.nan, first_loss: float = math.nan) -> None:
         """Take the score of a short run; NaN and infinity are both taken for divergence."""
         place = self._next_place()
         if place is None:
             raise ValueError("expected no further score: the sweep has ended")
-        self.points[place] = SweepPoint(lr, score if math.isfinite(score) else math.inf, seconds)
+        self.points[place] = SweepPoint(lr, score if math.isfinite(score) else math.inf, seconds, first_loss)
 
     def most_runs(self) -> int:
         """Largest number of short runs that the sweep may take."""
@@ -166,6 +166,12 @@ def _vertex(points: Sequence[SweepPoint]) -> tuple[float, tuple[float, ...]]:
 def all_diverged(sweep: Sweep) -> bool:
     """Whether no short run ended with a finite score."""
     return not any(math.isfinite(point.score) for point in sweep.points)
+
+
+def starts_differ(sweep: Sweep) -> bool:
+    """Whether its short runs, which have one seed, began with different training losses."""
+    starts = {point.first_loss for point in sweep.points if math.isfinite(point.first_loss)}
+    return len(starts) > 1
 
 
 def is_flat(sweep: Sweep) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from traindoctor.prescription import OBJECTIVE_WORDS, Sweep
 from traindoctor.text import Text
 
 from .setup import Setup
+from .sweep import starts_differ
 from .wording import NOT_REPLAYED as NOT_REPLAYED
 from .wording import replay_differs as replay_differs
 
@@ -162,7 +164,7 @@ def _others(setup: Setup) -> str:
     )
 
 
-def assumptions(setup: Setup) -> tuple[str, ...]:
+def assumptions(setup: Setup, sweep: Sweep | None) -> tuple[str, ...]:
     """What a prescription from a sweep takes for granted."""
     return (
         Text(
@@ -179,7 +181,20 @@ def assumptions(setup: Setup) -> tuple[str, ...]:
             "The {objective} at the end of training is what counts.",
             objective=OBJECTIVE_WORDS[setup.judge.objective],
         ),
-        Text("One seed per learning rate is enough to tell rates a factor of 3.2 apart."),
+        _one_seed(sweep),
+    )
+
+
+def _one_seed(sweep: Sweep | None) -> str:
+    if sweep is None or not starts_differ(sweep):
+        return Text("One seed per learning rate is enough to tell rates a factor of 3.2 apart.")
+    losses = [point.first_loss for point in sweep.points if math.isfinite(point.first_loss)]
+    return Text(
+        "That chance does not decide between the learning rates: the short runs had one seed and began "
+        "with different losses all the same ({low:.6g} to {high:.6g}), so the script cannot be seeded from "
+        "outside. If it takes a seed as an argument, name it: --seed-arg --seed.",
+        low=min(losses),
+        high=max(losses),
     )
 
 

@@ -31,6 +31,7 @@ class Training:
     root: Path
     lr: float = 0.0003
     seed_matters: bool = True
+    can_be_seeded: bool = True
     steps: int = STEPS
     fails_at: tuple[int, ...] = ()
     stops_early: tuple[str, ...] = ()
@@ -52,7 +53,8 @@ class Training:
     def record(self, folder, seed=0, steps=STEPS, plan=None):
         """Train and record; the run's folder."""
         with torch.random.fork_rng(), recording(folder):
-            torch.manual_seed(seed if self.seed_matters else 0)
+            chosen = seed if self.seed_matters else 0
+            torch.manual_seed(chosen if self.can_be_seeded else 100 + len(self.calls))
             data = torch.Generator().manual_seed(1)
             x = torch.randn(400, 8, generator=data)
             y = (x[:, 0] + x[:, 1] + 0.5 * torch.randn(400, generator=data) > 0).long()
@@ -139,6 +141,12 @@ class TestSweep:
         with pytest.raises(TrialFailedError, match="10 optimizer steps instead of 24"):
             swept(run, script(tmp_path))
 
+    def test_a_script_that_cannot_be_seeded_is_told(self, run, training, tmp_path):
+        training.can_be_seeded = False
+        found = swept(run, script(tmp_path), 0.6)
+        assert len({point.first_loss for point in found.sweep.points}) == 3
+        assert "cannot be seeded from outside" in found.assumptions[-1]
+
     def test_a_script_that_sets_its_own_rate_is_noticed(self, run, training, tmp_path, monkeypatch):
         real = training.record
         monkeypatch.setattr(
@@ -204,6 +212,7 @@ class TestProof:
         assert found.proof.challenger == ("train.py", "--wd", "0.1")
         assert found.proof.differences == (0.0,)  # this training does the same for any arguments
         assert found.proof.decision == "keep"
+        assert "did not reach the training" in found.proof.notes[0]
 
     def test_a_setting_of_the_optimizer_can_be_the_new_side(self, run, training, tmp_path):
         """Regularisation without an argument of the script: so much weight decay that nothing is learned."""
@@ -225,6 +234,7 @@ class TestProof:
         found = prove(open_trial(run, Prescription("try"), script(tmp_path), other, (1,), path))
         assert [made.steps for made in found.proof.runs] == [120, 60]
         assert found.proof.n == 1
+        assert "after 60 of 120 optimizer steps" in found.proof.notes[0]
         training.stops_early = ("train.py",)
         found = prove(open_trial(run, Prescription("try"), script(tmp_path), other, (2,), path))
         assert "60 optimizer steps instead of 120" in found.proof.runs[0].failure

@@ -1,6 +1,7 @@
 """From sweep to prescription: the gates, the code, and the sentences."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,17 @@ class TestPrescription:
         assert any("traindoctor prove" in sentence for sentence in found.falsify)
         assert any("Not proven yet" in line for line in prescription_lines(found))
         assert decided(recorded(), 0.1).falsify
+
+    def test_short_runs_that_began_differently_are_told(self):
+        """One seed and different first losses: the script cannot be seeded from outside."""
+        setup = prepared(recorded())
+        same, found = swept(setup, 2.0), swept(setup, 2.0)
+        points = [replace(point, first_loss=2.3 + 0.01 * k) for k, point in enumerate(found.points)]
+        told = decide(recorded(), setup, replace(found, points=tuple(points))).assumptions
+        assert any("cannot be seeded from outside" in text and "2.3 to 2.3" in text for text in told)
+        equal = tuple(replace(point, first_loss=2.3) for point in same.points)
+        for sweep in (same, replace(same, points=equal)):
+            assert "One seed per learning rate is enough" in decide(recorded(), setup, sweep).assumptions[-1]
 
     def test_code_that_makes_another_rate_is_withheld(self):
         def wrong(code, name, lrs, n):
