@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from traindoctor.detector import NotAssessable
-from traindoctor.names import LOSS_TRAIN
+from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
 
 from .memo import memoised
-from .reference import levels, training_curve
+from .reference import levels, training_curve, validation_baseline
 
 
 @memoised
@@ -31,6 +31,32 @@ def final_skill(run: Run) -> float:
         return levels(run).skill(float(training_curve(run).medians[-1]))
     except NotAssessable:
         return math.nan
+
+
+@memoised
+def validation_skill(run: Run) -> float:
+    """Share of the baseline loss that is gone in validation at the end: median of the last three evaluations.
+
+    -inf when one of them is not finite; NaN when there is no validation loss or no baseline.
+    """
+    series = run.get(LOSS_VALIDATION)
+    if series is None:
+        return math.nan
+    if not np.isfinite(series.values[-3:]).all():
+        return -math.inf
+    try:
+        baseline = validation_baseline(levels(run), series.finite())
+    except NotAssessable:
+        return math.nan
+    return 1.0 - float(np.median(series.values[-3:])) / baseline if baseline > 0.0 else math.nan
+
+
+def better_final_skill(run: Run) -> float:
+    """The larger of the final skill in training and in validation: dropout and augmentation make the training
+    loss look worse than the model is. -inf where the training loss ended non-finite.
+    """
+    skill = final_skill(run)
+    return skill if skill == -math.inf else float(np.fmax(skill, validation_skill(run)))
 
 
 def first_non_finite(run: Run) -> int | None:

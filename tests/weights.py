@@ -53,6 +53,12 @@ def with_infos(run: Run, change) -> Run:
     )
 
 
+def evaluated_alike(run: Run) -> Run:
+    """The run with validation losses that follow its training loss."""
+    steps = run.series["loss/validation"].steps
+    return runs.with_series(run, loss__validation=Series(steps, run.series["loss/train"].at(steps)))
+
+
 def with_loss(run: Run, losses) -> Run:
     """The run with another training loss."""
     return runs.with_series(run, loss__train=Series(np.arange(len(losses)), np.asarray(losses, dtype=float)))

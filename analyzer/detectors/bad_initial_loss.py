@@ -12,8 +12,9 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN, MICRO_BATCHES
 from traindoctor.run import Run
+from traindoctor.text import Text
 
-from ..outcome import final_skill
+from ..outcome import better_final_skill, final_skill
 from ..phrases import confidence, measured
 from ..reference import CROSS_ENTROPIES, levels, training_curve
 
@@ -29,7 +30,9 @@ class BadInitialLoss:
     one, and the loss of the best constant answer, where the targets were seen, for a regression. The first
     training loss is too high above `high` R0, too low below `low` R0. Too high is a warning above `alarming`
     when the loss is not back at R0 within the first 5 % of the steps and the run ended with a skill below
-    `poor_skill`; a note otherwise, and when it is too low.
+    `poor_skill`; a note otherwise, and when it is too low. A regression whose targets spread by more than
+    `wide` (the root of B0 for a squared error, the first loss for an absolute one) is a warning when the run
+    ended with a skill below 0.5 in training and in validation.
 
     Why it matters: a first loss of several R0 means outputs of the wrong scale: confident nonsense that must
     be unlearned first. A first loss far below R0 means that the model has seen these labels, or that the loss
@@ -56,6 +59,7 @@ class BadInitialLoss:
     needs: tuple[str, ...] = (LOSS_TRAIN,)
     high: float = 3.0
     alarming: float = 5.0
+    wide: float = 30.0
     low: float = 0.5
     poor_skill: float = 0.8
 
@@ -66,14 +70,21 @@ class BadInitialLoss:
             NotAssessable: too few losses, no progress signal, the first step is not in the log, or nothing is
                 known of the targets.
         """
+        first = first_loss(run)
+        spread = target_spread(run, first)
+        if math.isfinite(first) and spread > self.wide and better_final_skill(run) < 0.5:
+            yield self._of_targets(first, spread)
+            return
         curve = training_curve(run)
         if run.info.x_unit != "optimizer steps" or int(curve.steps[0]) > 0:
-            raise NotAssessable("the first loss, of the untrained model alone, was not recorded")
+            raise NotAssessable(Text("the first loss, of the untrained model alone, was not recorded"))
         untrained = untrained_loss(run)
         if not untrained > 0.0:
             raise NotAssessable(
-                "the loss of an untrained model is unknown: neither the labels nor the number of classes "
-                "were seen"
+                Text(
+                    "the loss of an untrained model is unknown: neither the labels nor the number of "
+                    "classes were seen"
+                )
             )
         first = float(curve.values[0])
         ratio = first / untrained
@@ -81,12 +92,36 @@ class BadInitialLoss:
             return
         accumulated = run.get(MICRO_BATCHES)
         if ratio < self.low and accumulated is not None and accumulated.values[0] > 1.0:
-            raise NotAssessable("the loss may be divided by the number of accumulated batches")
+            raise NotAssessable(Text("the loss may be divided by the number of accumulated batches"))
         back = np.flatnonzero(curve.values <= untrained)
         recovered = int(curve.steps[back[0]]) if back.size else -1
         is_slow = recovered < 0 or recovered > EARLY * run.n_steps
-        is_bad = ratio > self.alarming and is_slow and not final_skill(run) >= self.poor_skill
+        # Units that died at once also bring the loss back, to where a constant answer is.
+        is_harmed = is_slow or better_final_skill(run) < 0.1
+        is_bad = ratio > self.alarming and is_harmed and not final_skill(run) >= self.poor_skill
         yield self._finding(first, untrained, recovered, is_bad)
+
+    def _of_targets(self, first: float, spread: float) -> Finding:
+        return Finding(
+            self.code,
+            self.name,
+            Severity.WARNING,
+            confidence(spread / self.wide),
+            0,
+            0,
+            Text(
+                "The first loss is {first:.4g} because the targets spread by {spread:.3g}: a new model "
+                "answers near 0, its weights must grow that much first, and its gradients are that large.",
+                first=first,
+                spread=spread,
+            ),
+            *measured({"first loss": (first, "loss units"), "target spread": (spread, "target units")}),
+            Remedy(
+                Text("Scale the targets to mean 0 and deviation 1, and the answers back."),
+                "mean, std = y_train.mean(dim=0), y_train.std(dim=0)\n"
+                "y_train = (y_train - mean) / std  # and answers * std + mean",
+            ),
+        )
 
     def _finding(self, first: float, untrained: float, recovered: int, is_bad: bool) -> Finding:
         ratio = first / untrained
@@ -96,19 +131,25 @@ class BadInitialLoss:
             "times that": (ratio, "times"),
         }
         if ratio > 1.0:
-            after = " The loss never came down to that."
+            after = Text(" The loss never came down to that.")
             if recovered >= 0:
                 figures["back at"] = (recovered, "steps")
-                after = f" It was back there at step {recovered}."
+                after = Text(" It was back there at step {recovered}.", recovered=recovered)
             remedy = Remedy(
-                "Scale the inputs and targets to mean 0 and deviation 1, and let the last layer start small.",
+                Text(
+                    "Scale the inputs and targets to mean 0 and deviation 1, and let the last layer "
+                    "start small."
+                ),
                 "last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]\n"
                 "torch.nn.init.normal_(last.weight, std=0.01)\ntorch.nn.init.zeros_(last.bias)",
             )
         else:
-            after = " A model that continues a training starts so low; one that is new cannot."
+            after = Text(" A model that continues a training starts so low; one that is new cannot.")
             remedy = Remedy(
-                "If the model is new, look for labels among its inputs and for terms missing from the loss."
+                Text(
+                    "If the model is new, look for labels among its inputs and for terms missing from "
+                    "the loss."
+                )
             )
         evidence, units = measured(figures)
         return Finding(
@@ -118,9 +159,14 @@ class BadInitialLoss:
             confidence(ratio / self.high if ratio > 1.0 else self.low / max(ratio, 1e-3)),
             0,
             max(recovered, 0),
-            f"The first loss, {first:.4g}, is too {'high' if ratio > 1.0 else 'low'}: an untrained model "
-            "should "
-            f"have {untrained:.4g}.{after}",
+            Text(
+                "The first loss, {first:.4g}, is too {word}: an untrained model should have "
+                "{untrained:.4g}.{after}",
+                first=first,
+                word=Text("high") if ratio > 1.0 else Text("low"),
+                untrained=untrained,
+                after=after,
+            ),
             evidence,
             units,
             remedy,
@@ -136,3 +182,18 @@ def untrained_loss(run: Run) -> float:
         return math.log(2.0)
     level = levels(run)
     return level.baseline if level.baseline_known and "loss" in name else math.nan
+
+
+def first_loss(run: Run) -> float:
+    """Training loss of step 0; NaN where it was not recorded, or is no progress signal."""
+    losses = run.series[LOSS_TRAIN]
+    is_known = run.info.loss_role == "progress" and run.info.x_unit == "optimizer steps"
+    return float(losses.values[0]) if is_known and len(losses) and losses.steps[0] == 0 else math.nan
+
+
+def target_spread(run: Run, first_loss: float) -> float:
+    """Standard deviation of a regression's targets, or their mean distance from 0; NaN for other losses."""
+    loss, known = run.info.loss_name, run.info.baseline
+    if loss == "mse_loss":
+        return math.sqrt(max(known if math.isfinite(known) else first_loss, 0.0))
+    return first_loss if loss in ("l1_loss", "smooth_l1_loss", "huber_loss") else math.nan

@@ -1,4 +1,4 @@
-"""Weights that start at a scale at which nothing can be learned."""
+"""Weights or inputs at a scale at which nothing can be learned."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Run
+from traindoctor.text import Text
 
-from ..outcome import final_skill
+from ..input_signals import has_zero_inputs, input_scale
+from ..outcome import better_final_skill, final_skill
 from ..parameter_signals import known_median, matrices, matrix_table, theoretical_rms
 from ..phrases import confidence
 from ..reference import levels, training_curve
@@ -20,13 +22,18 @@ from ..reference import levels, training_curve
 
 @dataclass(frozen=True)
 class BadInitialisation:
-    """Reports initial weights whose scale is far from what the width of their layers asks for.
+    """Reports initial weights, or inputs, whose scale is far from what the layers are made for.
 
     The scale s is the geometric mean, over the weight matrices, of the first root mean square divided by
     torch's default one, 1 / sqrt(3 fan-in); He's initialisation has s = 2.4, Xavier's about 1.7. Weights are
     too large above `large`, too small below `small` (matrices that start at zero, or near it, are left out
     unless all do). It must have cost something: the run ended with a skill below `poor_skill`, or large
     weights made the first loss more than `excess` times that of the constant predictor.
+
+    The inputs are not recorded; their scale is told by the first layer's gradients, as |dL/dW| / (|dL/db|
+    sqrt(fan-in)), which is near 1 for inputs of unit scale. Above `largest_input` that is a note, and a
+    warning where the run ended with a skill below `poor_skill` in training and in validation. A first matrix
+    whose gradient is exactly zero at every sample, though its bias has one, sees nothing but zeros.
 
     Why it matters: the scale of the signal is multiplied layer by layer. A factor of 5 too large saturates
     units and gives huge, erratic gradients; a factor of 10 too small leaves neither signal nor gradient.
@@ -56,18 +63,20 @@ class BadInitialisation:
     small: float = 0.15
     excess: float = 3.0
     poor_skill: float = 0.5
+    largest_input: float = 20.0
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield at most one finding.
+        """Yield at most one finding about the inputs and one about the weights.
 
         Raises:
             NotAssessable: the first step was not recorded, or it changed the weights too much to tell.
         """
+        yield from self._of_inputs(run)
         sizes = matrix_table(run, "weight_rms")
         if int(sizes.steps[0]) > 0:
-            raise NotAssessable("the weights of the first step were not recorded")
+            raise NotAssessable(Text("the weights of the first step were not recorded"))
         if _moved_at_once(run):
-            raise NotAssessable("the first step changed the weights by more than half their size")
+            raise NotAssessable(Text("the first step changed the weights by more than half their size"))
         expected = {info.name: theoretical_rms(info) for info in matrices(run)}
         relative = np.array([sizes.values[0, i] / expected[name] for i, name in enumerate(sizes.names)])
         known = relative[np.isfinite(relative) & (relative > 1e-4)]
@@ -82,13 +91,50 @@ class BadInitialisation:
         worst = np.argsort(-np.abs(np.log(np.where(relative > 0.0, relative, 1.0))), kind="stable")
         yield self._finding(run, scale, first_loss, [sizes.names[int(i)] for i in worst])
 
+    def _of_inputs(self, run: Run) -> Iterator[Finding]:
+        scale, is_zero = input_scale(run), has_zero_inputs(run)
+        if not (is_zero or scale > self.largest_input):
+            return
+        skill = better_final_skill(run)
+        poor = Severity.CRITICAL if skill < 0.1 else Severity.WARNING
+        message = Text(
+            "The first layer sees nothing but zeros: the gradient of its matrix was exactly 0 at every "
+            "sample, while what comes after it had one."
+        )
+        if not is_zero:
+            message = Text(
+                "The inputs are too large: the first layer's gradients tell a scale of {scale:.3g}, and "
+                "layers are made for 1.",
+                scale=scale,
+            )
+        yield Finding(
+            self.code,
+            self.name,
+            poor if skill < self.poor_skill else Severity.INFO,
+            0.95 if is_zero else confidence(scale / self.largest_input),
+            0,
+            max(0, run.n_steps - 1),
+            message,
+            {"input scale": 0.0 if is_zero else scale, "final skill": skill},
+            {"input scale": "times 1", "final skill": "share of B0"},
+            Remedy(
+                Text("Scale the inputs to mean 0 and deviation 1, with the training set's numbers."),
+                "mean, std = x_train.mean(dim=0), x_train.std(dim=0) + 1e-8\n"
+                "x_train, x_validation = (x_train - mean) / std, (x_validation - mean) / std\n"
+                "print(x_train.abs().max())",
+            ),
+        )
+
     def _finding(self, run: Run, scale: float, first_loss: float, worst: list[str]) -> Finding:
         is_large = scale > self.large
         evidence, units = {"initial scale": scale}, {"initial scale": "times 1 / sqrt(3 fan-in)"}
         tail = ""
         if math.isfinite(first_loss):
             evidence["first loss"], units["first loss"] = first_loss, "times B0"
-            tail = f" The first loss was {first_loss:.3g} times that of a constant prediction."
+            tail = Text(
+                " The first loss was {first_loss:.3g} times that of a constant prediction.",
+                first_loss=first_loss,
+            )
         severity = Severity.CRITICAL if final_skill(run) < 0.1 else Severity.WARNING
         margin = scale / self.large if is_large else self.small / scale
         return Finding(
@@ -98,12 +144,19 @@ class BadInitialisation:
             confidence(margin),
             0,
             max(0, run.n_steps - 1),
-            f"The weights start too {'large' if is_large else 'small'}: on average at {scale:.3g} times the "
-            f"scale of torch's default initialisation.{tail}",
+            Text(
+                "The weights start too {word}: on average at {scale:.3g} times the scale of torch's "
+                "default initialisation.{tail}",
+                word=Text("large") if is_large else Text("small"),
+                scale=scale,
+                tail=tail,
+            ),
             evidence,
             units,
             Remedy(
-                "Initialise the weights for their width, and scale the inputs to mean 0 and deviation 1.",
+                Text(
+                    "Initialise the weights for their width, and scale the inputs to mean 0 and deviation 1."
+                ),
                 "for module in model.modules():\n"
                 "    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):\n"
                 '        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")',

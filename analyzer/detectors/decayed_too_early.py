@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.run import Floats, Run, Series
+from traindoctor.text import Text
 
 from ..extent import extent
 from ..optimizer_code import optimizer_code
@@ -32,7 +33,7 @@ class DecayedTooEarly:
     Mann and Kendall's score of 20 block means is below -2.33. What it cost is predicted by a power law a + b
     (S + S0)^-c in the sum of rates S, fitted up to there and carried on to what a linear decay over the whole
     run would have spent; it must be more than `gain` of the progress made. A warning when the skill
-    is below `good_skill`; a note otherwise.
+    is below `good_skill` and the gain above `sure_gain`; a note otherwise.
 
     Why it matters: a decayed rate freezes what has been learned so far. The rest of the run costs the same
     per step and buys next to nothing.
@@ -60,6 +61,7 @@ class DecayedTooEarly:
     left: float = 0.4
     spent: float = 0.1
     gain: float = 0.1
+    sure_gain: float = 0.2
     good_skill: float = 0.8
     least_points: int = 40
 
@@ -80,8 +82,13 @@ class DecayedTooEarly:
         n_before = int(np.searchsorted(curve.steps, gone))
         if n_before < self.least_points:
             raise NotAssessable(
-                f"only {n_before} values of the {curve.label} before the learning rate went down; "
-                f"{self.least_points} are needed to see whether it was still falling"
+                Text(
+                    "only {n_before} values of the {label} before the learning rate went down; "
+                    "{least_points} are needed to see whether it was still falling",
+                    n_before=n_before,
+                    label=curve.label,
+                    least_points=self.least_points,
+                )
             )
         if clock[-1] - clock[n_before - 1] > self.spent * clock[-1]:
             return
@@ -103,14 +110,23 @@ class DecayedTooEarly:
         return Finding(
             self.code,
             self.name,
-            Severity.WARNING if is_known and skill < self.good_skill else Severity.INFO,
+            Severity.WARNING
+            if is_known and skill < self.good_skill and gain > self.sure_gain
+            else Severity.INFO,
             confidence(gain / self.gain),
             gone,
             max(gone, run.n_steps - 1),
-            f"The learning rate was taken away too early: from {place(run, gone)} on, after {used:.0%} of "
-            "the "
-            f"run, it stayed below {self.low:.0%} of its peak {peak:.3g}, while the loss was still falling. "
-            f"A decay over the whole run is predicted to gain another {gain:.0%} of the progress made.",
+            Text(
+                "The learning rate was taken away too early: from {place} on, after {used:.0%} of "
+                "the run, it stayed below {low:.0%} of its peak {peak:.3g}, while the loss was still "
+                "falling. A decay over the whole run is predicted to gain another {gain:.0%} of the "
+                "progress made.",
+                place=place(run, gone),
+                used=used,
+                low=self.low,
+                peak=peak,
+                gain=gain,
+            ),
             *measured(
                 {
                     "decayed at": (gone, x_unit(run)),
@@ -160,7 +176,7 @@ def _predicted_gain(clock: Floats, values: Floats, reached: float, planned: floa
 def _remedy(run: Run) -> Remedy:
     horizon = max(extent(run).length, 1)
     return Remedy(
-        f"Spread the decay over the whole run, {horizon} {x_unit(run)}.",
+        Text("Spread the decay over the whole run, {horizon} {x_unit}.", horizon=horizon, x_unit=x_unit(run)),
         f"{optimizer_code(run)}\n"
         f"scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max={horizon})",
     )

@@ -11,6 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
 from traindoctor.run import Floats, Run
+from traindoctor.text import Text, counted
 
 from ..extent import extent
 from ..phases import phases
@@ -44,7 +45,7 @@ class LossSpike:
     losses, only those count that also exceed `early` times B0 and the first losses. An episode has at least 2
     such losses among 3 in a row. It ends when the median of 5 losses is back. Warning when the episodes
     together take at least `wasted` of the run's steps or when `many` occur; a note otherwise, and where all
-    of them were over before the learning rate had warmed up. The cost is the area above the level before, in
+    of them began before the learning rate had warmed up. The cost is the area above the level before, in
     progress times steps.
 
     Why it matters: a spike wastes the steps until recovery, and a larger one may not recover.
@@ -86,7 +87,11 @@ class LossSpike:
         n = curve.values.size
         if n < self.least_points:
             raise NotAssessable(
-                f"only {n} finite training losses; {self.least_points} are needed to tell a spike from noise"
+                Text(
+                    "only {n} finite training losses; {least_points} are needed to tell a spike from noise",
+                    n=n,
+                    least_points=self.least_points,
+                )
             )
         spikes = [spike for spike in self._episodes(run, curve) if spike.recovered]
         if spikes:
@@ -125,12 +130,16 @@ class LossSpike:
         growth = gradient_growth(run, int(curve.steps[worst.first]))
         cost = sum(spike.cost for spike in spikes)
         found = phases(run)
-        is_warming = found is not None and last <= found.warmup_end
+        is_warming = found is not None and int(curve.steps[spikes[-1].first]) <= found.warmup_end
         is_material = (share >= self.wasted or len(spikes) >= self.many) and not is_warming
         at = int(curve.steps[worst.peak])
         unit = x_unit(run)
-        episodes = "one spike" if len(spikes) == 1 else f"{len(spikes)} spikes"
-        sign = f" The gradient norm had grown {growth:.3g}-fold just before." if growth >= 5.0 else ""
+        episodes = counted("one spike", "{n} spikes", len(spikes))
+        sign = (
+            Text(" The gradient norm had grown {growth:.3g}-fold just before.", growth=growth)
+            if growth >= 5.0
+            else ""
+        )
         return Finding(
             self.code,
             self.name,
@@ -138,8 +147,17 @@ class LossSpike:
             0.9,
             first,
             last,
-            f"The training loss had {episodes}, the worst of {worst.height:.3g} at {place(run, at)}; until "
-            f"recovery they took {total} {unit}, {share:.1%} of the run.{sign}",
+            Text(
+                "The training loss had {episodes}, the worst of {height:.3g} at {place}; until "
+                "recovery they took {total} {unit}, {share:.1%} of the run.{sign}",
+                episodes=episodes,
+                height=worst.height,
+                place=place(run, at),
+                total=total,
+                unit=unit,
+                share=share,
+                sign=sign,
+            ),
             *measured(
                 {
                     "spikes": (len(spikes), "episodes"),
@@ -201,13 +219,21 @@ def _remedy(run: Run, growth: float) -> Remedy:
     finite = series.finite().values if series is not None else np.empty(0)
     if finite.size < 10:
         return Remedy(
-            "Clip the gradient norm at the 90th percentile of its usual values.",
+            Text("Clip the gradient norm at the 90th percentile of its usual values."),
             "torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)  # before optimizer.step()",
         )
     limit = float(np.quantile(finite, 0.9))
-    why = "" if growth >= 5.0 else " Since the gradient norm gave no warning, look at the batches there too."
+    why = (
+        ""
+        if growth >= 5.0
+        else Text(" Since the gradient norm gave no warning, look at the batches there too.")
+    )
     return Remedy(
-        f"Clip the gradient norm at {limit:.2g}, the 90th percentile of this run.{why}",
+        Text(
+            "Clip the gradient norm at {limit:.2g}, the 90th percentile of this run.{why}",
+            limit=limit,
+            why=why,
+        ),
         f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={limit:.2g})"
         "  # before optimizer.step()",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,10 +12,25 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run, Series
+from traindoctor.text import Text
 
 from ..evaluations import AfterBest, after_best
+from ..outcome import first_non_finite
 from ..phrases import confidence, measured, place, x_unit
-from ..reference import training_curve
+from ..reference import require_progress_signal, training_curve
+
+BOTH = (LOSS_TRAIN, LOSS_VALIDATION)
+ALIKE = 5.0
+RISE = 1.5
+NEVER_NEGATIVE = (
+    "cross_entropy",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,11 @@ class LossesNotComparable:
     moments as the validation loss. The evaluated one got worse after its best value by more than `sigmas`
     standard errors and `rise` of its progress, while that of the batches fell or stayed. What the validation
     loss does is then no sign of overfitting: the same happens on data the model was trained on.
+
+    Also reported is a training loss that is the mirror image of the validation loss: below zero from the
+    start, while the validation loss is above zero, ends at least `RISE` times where it began, and lies within
+    a factor of `ALIKE` of the training loss without its sign at `mirrored` of the evaluations. Where the run
+    broke before three evaluations, a loss below zero from the start whose function never is counts as one.
 
     Why it matters: evaluation runs another model than training does (statistics of BatchNorm, dropout left
     on, a stale average of the weights, other preprocessing). Early stopping and regularisation, the remedies
@@ -54,6 +75,7 @@ class LossesNotComparable:
     sigmas: float = 4.0
     rise: float = 0.1
     least_evaluations: int = 6
+    mirrored: float = 0.8
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding.
@@ -61,6 +83,11 @@ class LossesNotComparable:
         Raises:
             NotAssessable: the log holds no evaluated training loss, too few values, or no progress signal.
         """
+        require_progress_signal(run)
+        share = mirrored_share(run)
+        if share >= self.mirrored:
+            yield self._mirror_image(run, share)
+            return
         curve = training_curve(run)
         evaluated = self._evaluated(run)
         after = after_best(evaluated)
@@ -93,7 +120,38 @@ class LossesNotComparable:
             is_other = len(finite) <= 0.5 * batches.size or np.isin(finite.steps, batches).mean() < 0.8
             if is_other and np.isin(finite.steps, validation).mean() > 0.8:
                 return finite
-        raise NotAssessable("no training loss was evaluated together with the validation loss")
+        raise NotAssessable(Text("no training loss was evaluated together with the validation loss"))
+
+    def _mirror_image(self, run: Run, share: float) -> Finding:
+        ends = [run.series[name].finite().values[-1:] for name in BOTH]
+        train, validation = (float(values[0]) if values.size else math.nan for values in ends)
+        return Finding(
+            self.code,
+            self.name,
+            Severity.CRITICAL,
+            0.95,
+            0,
+            max(0, run.n_steps - 1),
+            Text(
+                "Training maximises the loss: it is below zero, the validation loss with its sign turned "
+                "round at {share:.0%} of the evaluations ({train:.3g} against {validation:.3g} at the end).",
+                share=share,
+                train=train,
+                validation=validation,
+            ),
+            *measured(
+                {
+                    "mirrored evaluations": (share, "fraction"),
+                    "final training loss": (train, "loss units"),
+                    "final validation loss": (validation, "loss units"),
+                }
+            ),
+            Remedy(
+                Text("Call backward() on the loss itself, not on its negative; optimizers minimise."),
+                "loss = criterion(model(x), y)  # no minus sign, and maximize=False in the optimizer\n"
+                "loss.backward()",
+            ),
+        )
 
     def _finding(
         self, run: Run, after: AfterBest, lost: float, threshold: float, then: float, now: float
@@ -105,9 +163,16 @@ class LossesNotComparable:
             confidence(lost / threshold),
             after.best_step,
             after.last_step,
-            f"Evaluation differs from training since {place(run, after.best_step)}: evaluated on the "
-            f"training data the loss rose from {after.best:.3g} to {after.final:.3g}, while that of the "
-            f"training batches went from {then:.3g} to {now:.3g}. This is no overfitting.",
+            Text(
+                "Evaluation differs from training since {place}: evaluated on the training data the "
+                "loss rose from {best:.3g} to {final:.3g}, while that of the training batches went "
+                "from {then:.3g} to {now:.3g}. This is no overfitting.",
+                place=place(run, after.best_step),
+                best=after.best,
+                final=after.final,
+                then=then,
+                now=now,
+            ),
             *measured(
                 {
                     "best at": (after.best_step, x_unit(run)),
@@ -119,9 +184,26 @@ class LossesNotComparable:
                 }
             ),
             Remedy(
-                "Evaluate the same batch in train and in eval mode: if they disagree, the statistics of "
-                "BatchNorm (momentum, batch size per device), dropout or averaged weights are at fault.",
+                Text(
+                    "Evaluate the same batch in train and in eval mode: if they disagree, the statistics "
+                    "of BatchNorm (momentum, batch size per device), dropout or averaged weights are at "
+                    "fault."
+                ),
                 "model.train()\nprint(criterion(model(x), y).item())\n"
                 "model.eval()\nwith torch.no_grad():\n    print(criterion(model(x), y).item())",
             ),
         )
+
+
+def mirrored_share(run: Run) -> float:
+    """Share of the evaluations at which validation loss and minus training loss are alike; 0 without."""
+    train, validation = (run.series[name].finite() for name in BOTH)
+    if not len(train) or float(np.median(train.values[:3])) >= 0.0 or (train.values < 0.0).mean() < 0.9:
+        return 0.0
+    if len(validation) < 3:
+        has_broken = first_non_finite(run) is not None and run.info.loss_name in NEVER_NEGATIVE
+        return 1.0 if has_broken and not (validation.values < 0.0).any() else 0.0
+    if not (validation.values > 0.0).all() or validation.values[-1] < RISE * validation.values[0]:
+        return 0.0
+    ratio = -train.at(validation.steps) / validation.values
+    return float(np.mean((ratio > 1.0 / ALIKE) & (ratio < ALIKE)))

@@ -12,9 +12,10 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..optimizer_code import optimizer_code, rounded
-from ..outcome import final_skill
+from ..outcome import better_final_skill, final_skill
 from ..parameter_signals import known_median, late, matrices, table, update_ratios
 from ..phases import main_learning_rate, phases
 from ..phrases import confidence, x_unit
@@ -32,9 +33,9 @@ class LrTooLow:
     under-stepping when the 90th percentile over time (after the first 5 %) of the median ratio over the
     weight matrices is `margin` times below that, no step after the first reached it, no single matrix moves
     `margin` / 2 times faster than this, and the loss has lost less than `enough_skill` of the constant
-    predictor's loss. Ratios that are exactly zero with gradients present count when the rate is so small
-    that the updates are rounded away. A schedule that holds a tenth of its peak for less than `least_hot`
-    of the run is not judged by its peak.
+    predictor's loss, in training and in validation. Ratios that are exactly zero with gradients present
+    count when the rate is so small that the updates are rounded away. A schedule that holds a tenth of its
+    peak for less than `least_hot` of the run is not judged by its peak.
 
     Why it matters: the loss falls smoothly and looks healthy, only the run ends long before it has learned
     what the model could; it is the trouble that looks least like one.
@@ -75,7 +76,13 @@ class LrTooLow:
         require_progress_signal(run)
         n = run.n_steps
         if n < MIN_STEPS:
-            raise NotAssessable(f"only {n} steps; {MIN_STEPS} are the least that should get anywhere")
+            raise NotAssessable(
+                Text(
+                    "only {n} steps; {min_steps} are the least that should get anywhere",
+                    n=n,
+                    min_steps=MIN_STEPS,
+                )
+            )
         lr, found = main_learning_rate(run), phases(run)
         if lr is None or found is None or found.peak <= 0.0:
             return
@@ -92,7 +99,7 @@ class LrTooLow:
             return
         if typical == 0.0 and not is_lost:
             return
-        if not final_skill(run) < self.enough_skill or _has_dead_layer(run):
+        if not better_final_skill(run) < self.enough_skill or _has_dead_layer(run):
             return
         too_small = target / typical if typical > 0.0 else 1e6
         yield self._finding(run, found.peak, typical, target, too_small, is_lost)
@@ -105,7 +112,7 @@ class LrTooLow:
         per_step = known_median(np.where(np.isfinite(values), values, np.nan), axis=1)
         per_step = per_step[~np.isnan(per_step)]
         if not per_step.size:
-            raise NotAssessable("no finite update ratio was recorded")
+            raise NotAssessable(Text("no finite update ratio was recorded"))
         per_matrix = [column[np.isfinite(column)] for column in values.T]
         fastest = max(float(np.quantile(column, 0.9)) for column in per_matrix if column.size)
         return float(np.quantile(per_step, 0.9)), fastest
@@ -116,14 +123,23 @@ class LrTooLow:
         factor = rounded(float(np.clip(too_small / 2.0, 3.0, 1e4)), 1)
         skill = final_skill(run)
         why = (
-            "its updates are smaller than the rounding error of the weights and are lost"
+            Text("its updates are smaller than the rounding error of the weights and are lost")
             if is_lost
-            else f"a step changes the weights by {typical:.2g} of their size, {too_small:.3g} times less "
-            f"than the {target:.2g} that gets a run of {run.n_steps} steps somewhere"
+            else Text(
+                "a step changes the weights by {typical:.2g} of their size, {too_small:.3g} times "
+                "less than the {target:.2g} that gets a run of {n_steps} steps somewhere",
+                typical=typical,
+                too_small=too_small,
+                target=target,
+                n_steps=run.n_steps,
+            )
         )
-        message = (
-            f"The learning rate {peak:.3g} is too low: {why}. "
-            f"The training loss lost only {max(skill, 0.0):.0%} of the loss of a constant prediction."
+        message = Text(
+            "The learning rate {peak:.3g} is too low: {why}. The training loss lost only "
+            "{max:.0%} of the loss of a constant prediction.",
+            peak=peak,
+            why=why,
+            max=max(skill, 0.0),
         )
         facts = {
             "learning rate": (peak, "1/step"),
@@ -151,8 +167,11 @@ class LrTooLow:
 
 def _remedy(run: Run, factor: float) -> Remedy:
     return Remedy(
-        f"Multiply the learning rate by about {factor:g} and decay it to zero by the end. "
-        "The estimate is good to a factor of 4: try a third and three times of it as well.",
+        Text(
+            "Multiply the learning rate by about {factor:g} and decay it to zero by the end. The "
+            "estimate is good to a factor of 4: try a third and three times of it as well.",
+            factor=factor,
+        ),
         optimizer_code(run, lr_factor=factor),
     )
 

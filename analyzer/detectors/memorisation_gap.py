@@ -12,6 +12,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..phrases import confidence, measured, place, x_unit
 from ..reference import Curve, Levels, levels, training_curve, validation_curve
@@ -23,7 +24,8 @@ from ..signal import median3
 class MemorisationGap:
     """Reports a large gap between validation and training loss when the training data are nearly solved.
 
-    (validation - training) / B0 at the end exceeds `gap` while the training skill 1 - training/B0 exceeds
+    (validation - training) / B0 at the end exceeds `gap`, and three standard errors of the validation loss
+    where its predictions tell them, while the training skill 1 - training/B0 exceeds
     `solved`; B0 is the loss of the best constant predictor. Both losses are medians over the end of the run.
     Warning when the run went on for `many_passes` epochs after that and the training skill exceeds
     `memorised`, or when the validation loss ended above its best by `worsening` of B0; a note otherwise, for
@@ -69,12 +71,12 @@ class MemorisationGap:
         curve, level = training_curve(run), levels(run)
         if not level.baseline_known or level.baseline <= 0.0:
             raise NotAssessable(
-                "the loss of the best constant predictor is unknown: the labels were not seen"
+                Text("the loss of the best constant predictor is unknown: the labels were not seen")
             )
         training = float(curve.medians[-1])
         validation = float(np.median(evaluations.values[-3:]))
         skill, gap = level.skill(training), (validation - training) / level.baseline
-        if gap > self.gap and skill > self.solved:
+        if gap > max(self.gap, 3.0 * held_out_error(run) / level.baseline) and skill > self.solved:
             best = float(median3(evaluations.values).min())
             yield self._finding(run, curve, level, training, validation, best)
 
@@ -95,9 +97,16 @@ class MemorisationGap:
             confidence(gap / self.gap),
             start,
             int(curve.steps[-1]),
-            f"The model memorises its training data: since {place(run, start)} {skill:.0%} of the constant "
-            f"predictor's loss is gone in training, but only {level.skill(validation):.0%} in validation "
-            f"({training:.3g} against {validation:.3g}).",
+            Text(
+                "The model memorises its training data: since {place} {skill:.0%} of the constant "
+                "predictor's loss is gone in training, but only {skill_2:.0%} in validation "
+                "({training:.3g} against {validation:.3g}).",
+                place=place(run, start),
+                skill=skill,
+                skill_2=level.skill(validation),
+                training=training,
+                validation=validation,
+            ),
             *measured(
                 {
                     "gap": (gap, "share of the constant predictor's loss"),
@@ -114,7 +123,7 @@ class MemorisationGap:
                 }
             ),
             Remedy(
-                "Use more data or augmentation, or regularise more; training longer will not help.",
+                Text("Use more data or augmentation, or regularise more; training longer will not help."),
                 regularisation_code(run),
             ),
         )
@@ -126,3 +135,14 @@ def _passes_since(run: Run, step: int) -> float:
         return float(run.n_steps - step)
     epochs = run.info.epochs
     return epochs * (1.0 - step / max(run.n_steps, 1)) if math.isfinite(epochs) else 0.0
+
+
+def held_out_error(run: Run) -> float:
+    """Standard error of a cross-entropy over the captured predictions, nats; 0 when they do not tell."""
+    found = run.predictions
+    if found is None or found.y_score.ndim != 2 or found.kind != "logits" or found.y_true.size < 2:
+        return 0.0
+    scores = found.y_score - found.y_score.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(scores)), found.y_true]
+    error = float(losses.std(ddof=1)) / math.sqrt(losses.size)
+    return error if math.isfinite(error) else 0.0

@@ -10,8 +10,9 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import LOSS_VALIDATION
+from traindoctor.names import BATCH_SIZE, EPOCH, LOSS_VALIDATION
 from traindoctor.run import Run
+from traindoctor.text import Text
 
 from ..measures import held_out
 from ..phrases import confidence, measured, place, x_unit
@@ -36,7 +37,8 @@ class NoLearning:
     The best smoothed validation loss (3-point median; the best of 20 block medians of the training loss
     where there was no evaluation) is at least `share` of B0, the loss of the best constant predictor, after
     at least `least_steps` steps. Where the training loss itself is far below B0, the model memorised without
-    generalising, and the labels are the suspect. A note when the loss was still falling significantly at the
+    generalising, and the labels are the suspect, except where there are fewer than `few_samples` training
+    samples. A note when the loss was still falling significantly at the
     end. Where B0 is unknown, only a loss without any trend counts: block medians that neither fall
     nor rise (Mann-Kendall score within 1.64) and a best one less than `flat` below the first losses, in a
     log that holds the beginning of the run, and no held-out measure that improved. A note where only a
@@ -66,6 +68,7 @@ class NoLearning:
     share: float = 0.9
     flat: float = 0.05
     least_steps: int = 200
+    few_samples: int = 100
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding.
@@ -76,7 +79,13 @@ class NoLearning:
         """
         curve, level = main_curve(run), levels(run)
         if run.info.x_unit == "optimizer steps" and run.n_steps < self.least_steps:
-            raise NotAssessable(f"only {run.n_steps} steps; {self.least_steps} are needed before a verdict")
+            raise NotAssessable(
+                Text(
+                    "only {n_steps} steps; {least_steps} are needed before a verdict",
+                    n_steps=run.n_steps,
+                    least_steps=self.least_steps,
+                )
+            )
         if not level.baseline_known or level.baseline <= 0.0:
             yield from self._without_baseline(run, curve, level)
             return
@@ -84,11 +93,17 @@ class NoLearning:
         reached = level.best if math.isnan(on_validation) else on_validation
         if reached < self.share * level.baseline:
             return
+        if level.best < 0.1 * level.baseline and training_samples(run) < self.few_samples:
+            return  # too few samples to generalise from: the gap between the losses is another check's
         is_learning = level.best < (1.0 - 2.0 * (1.0 - self.share)) * level.baseline
         if not is_learning and level.best > 1.5 * level.baseline and level.best < 0.5 * level.initial:
             raise NotAssessable(
-                f"the loss fell to {level.best:.3g}, still far above the constant predictor's "
-                f"{level.baseline:.3g}: it seems to be reported in other units"
+                Text(
+                    "the loss fell to {best:.3g}, still far above the constant predictor's "
+                    "{baseline:.3g}: it seems to be reported in other units",
+                    best=level.best,
+                    baseline=level.baseline,
+                )
             )
         yield self._finding(run, level, reached, is_learning, int(curve.steps[0]), int(curve.steps[-1]))
 
@@ -109,11 +124,12 @@ class NoLearning:
                 self.code, self.name, Severity.CRITICAL, 0.9, first, last, message, evidence, units, remedy
             )
         is_falling = late_trend(run).is_falling
-        message = (
-            f"The model never beat a constant answer: its best loss is {reached:.3g}, and answering the same "
-            f"for every input gives {level.baseline:.3g}."
-            + (" It was still falling at the end." if is_falling else "")
-        )
+        message = Text(
+            "The model never beat a constant answer: its best loss is {reached:.3g}, and "
+            "answering the same for every input gives {baseline:.3g}.",
+            reached=reached,
+            baseline=level.baseline,
+        ) + (Text(" It was still falling at the end.") if is_falling else "")
         margin = reached / level.baseline / self.share
         return Finding(
             self.code,
@@ -136,9 +152,11 @@ class NoLearning:
 
     def _without_baseline(self, run: Run, curve: Curve, level: Levels) -> Iterator[Finding]:
         if not curve.is_loss:
-            raise NotAssessable("no loss was logged; a metric alone does not show where learning began")
+            raise NotAssessable(Text("no loss was logged; a metric alone does not show where learning began"))
         if not _holds_the_beginning(curve):
-            raise NotAssessable(f"the log begins at {place(run, int(curve.steps[0]))}, after the run did")
+            raise NotAssessable(
+                Text("the log begins at {place}, after the run did", place=place(run, int(curve.steps[0])))
+            )
         if not self._has_no_trend(curve, level) or _held_out_improves(run):
             return
         is_training = curve.measure is None
@@ -150,8 +168,15 @@ class NoLearning:
             0.7,
             int(curve.steps[0]),
             int(curve.steps[-1]),
-            f"The {curve.label} has no trend: it began at {level.initial:.3g}, and its best level in {n} "
-            f"{x_unit(run)} is {level.best:.3g}.",
+            Text(
+                "The {label} has no trend: it began at {initial:.3g}, and its best level in {n} "
+                "{x_unit} is {best:.3g}.",
+                label=curve.label,
+                initial=level.initial,
+                n=n,
+                x_unit=x_unit(run),
+                best=level.best,
+            ),
             *measured(
                 {
                     "first losses": (level.initial, "loss units"),
@@ -182,14 +207,19 @@ def _held_out_improves(run: Run) -> bool:
 
 def _memorises(level: Levels, reached: float) -> tuple[str, Remedy]:
     """Message and remedy where training works and nothing carries over to validation."""
-    message = (
-        f"The model memorises but does not generalise: the training loss fell to {level.best:.3g}, "
-        f"while the validation loss never got below {reached:.3g}, and a constant answer gives "
-        f"{level.baseline:.3g}."
+    message = Text(
+        "The model memorises but does not generalise: the training loss fell to {best:.3g}, "
+        "while the validation loss never got below {reached:.3g}, and a constant answer "
+        "gives {baseline:.3g}.",
+        best=level.best,
+        reached=reached,
+        baseline=level.baseline,
     )
     return message, Remedy(
-        "Check that labels belong to their inputs, that training and validation data are prepared the same "
-        "way, and that there are enough training data.",
+        Text(
+            "Check that labels belong to their inputs, that training and validation data are "
+            "prepared the same way, and that there are enough training data."
+        ),
         "for x, y in itertools.islice(train_loader, 3):\n    print(x.mean(), x.std(), y[:10])",
     )
 
@@ -203,7 +233,18 @@ def _best_validation(run: Run) -> float:
 
 def _remedy(run: Run) -> Remedy:
     return Remedy(
-        "Try to overfit one batch: if that fails, the wiring or the learning rate is wrong, else look "
-        "at the data.",
+        Text(
+            "Try to overfit one batch: if that fails, the wiring or the learning rate is wrong, "
+            "else look at the data."
+        ),
         OVERFIT_ONE_BATCH,
     )
+
+
+def training_samples(run: Run) -> float:
+    """Samples of one pass over the training data; infinite when unknown."""
+    epochs, sizes = run.get(EPOCH), run.get(BATCH_SIZE)
+    if epochs is None or sizes is None or float(epochs.values[-1]) < 2.0:
+        return math.inf
+    first = sizes.steps < epochs.steps[np.argmax(epochs.values > epochs.values[0])]
+    return float(sizes.values[first].sum()) if first.any() else math.inf

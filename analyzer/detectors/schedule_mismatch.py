@@ -10,6 +10,7 @@ import numpy as np
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import EPOCH
 from traindoctor.run import Floats, Run, Series
+from traindoctor.text import Text
 
 from ..extent import extent
 from ..optimizer_code import optimizer_code
@@ -31,7 +32,8 @@ class ScheduleMismatch:
     the run was over; *rises again*: after falling below half the peak it climbed smoothly (no step of more
     than a fifth of the peak) by more than `rise` of the peak, as CosineAnnealingLR does past T_max; *never
     out of warm-up*: it only rose until the end, by more than 2 %, or stayed below half of the `max_lr` that
-    was set. A warning, unless it cost nothing: a note when the run had reached `solved_skill`, and for a
+    was set. A warning, unless it cost nothing: a note when the run had reached `solved_skill`, where
+    ReduceLROnPlateau ended the schedule, which waits until nothing gets better, and for a
     rise that leaves the final rate below a fifth of the peak; in logs of other tools also for a rate that
     rises twice or more, and for a warm-up in a run that may not be over.
 
@@ -83,7 +85,10 @@ class ScheduleMismatch:
             run,
             Severity.CRITICAL,
             int(trace.steps[0]),
-            f"The learning rate is zero: all {len(trace)} recorded values are 0; nothing was trained.",
+            Text(
+                "The learning rate is zero: all {n_trace} recorded values are 0; nothing was trained.",
+                n_trace=len(trace),
+            ),
             {"recorded values": (float(len(trace)), "values")},
         )
 
@@ -100,11 +105,18 @@ class ScheduleMismatch:
         decay = int(np.flatnonzero(trace.values >= 0.9 * peak)[-1]) + 1
         return self._finding(
             run,
-            self._cost(run),
+            Severity.INFO if _scheduler(run) == "ReduceLROnPlateau" else self._cost(run),
             int(trace.steps[decay]),
-            f"The schedule ends too early: from {place(run, first)} on, after {share:.0%} of the run, the "
-            f"learning rate stayed below {self.spent:.0%} of its peak {peak:.3g}, so the other "
-            f"{1.0 - share:.0%} of the run hardly trained.",
+            Text(
+                "The schedule ends too early: from {place} on, after {share:.0%} of the run, the "
+                "learning rate stayed below {spent:.0%} of its peak {peak:.3g}, so the other "
+                "{share_2:.0%} of the run hardly trained.",
+                place=place(run, first),
+                share=share,
+                spent=self.spent,
+                peak=peak,
+                share_2=1.0 - share,
+            ),
             {
                 "spent at": (float(first), x_unit(run)),
                 "share of run before": (share, "fraction"),
@@ -133,9 +145,16 @@ class ScheduleMismatch:
             run,
             severity,
             first,
-            f"The schedule rises again: the learning rate fell to {lr[bottom]:.3g} at {place(run, first)} "
-            f"and then climbed back, {turns} time(s), ending at {end:.0%} of its peak {peak:.3g}. "
-            "A scheduler stepped past its horizon does that.",
+            Text(
+                "The schedule rises again: the learning rate fell to {lr:.3g} at {place} and then "
+                "climbed back, {turns} time(s), ending at {end:.0%} of its peak {peak:.3g}. A "
+                "scheduler stepped past its horizon does that.",
+                lr=lr[bottom],
+                place=place(run, first),
+                turns=turns,
+                end=end,
+                peak=peak,
+            ),
             {
                 "lowest": (float(lr[bottom]), "1/step"),
                 "rises": (float(turns), "rises"),
@@ -153,8 +172,16 @@ class ScheduleMismatch:
         misses_plan = planned > 0.0 and peak < 0.5 * planned
         if not (still_rises or misses_plan):
             return None
-        reached = f", {peak / planned:.0%} of the {planned:.3g} that was set" if misses_plan else ""
-        unit = " It changed only between epochs." if _changes_per_epoch(run, trace) else ""
+        reached = (
+            Text(
+                ", {planned:.0%} of the {planned_2:.3g} that was set",
+                planned=peak / planned,
+                planned_2=planned,
+            )
+            if misses_plan
+            else ""
+        )
+        unit = Text(" It changed only between epochs.") if _changes_per_epoch(run, trace) else ""
         evidence = {"first": (float(lr[0]), "1/step"), "peak": (peak, "1/step")}
         if misses_plan:
             evidence |= {"planned peak": (planned, "1/step"), "share of plan": (peak / planned, "fraction")}
@@ -163,8 +190,14 @@ class ScheduleMismatch:
             run,
             Severity.INFO if may_go_on else self._cost(run),
             int(trace.steps[0]),
-            f"The schedule never leaves its warm-up: the learning rate began at {lr[0]:.3g} and only reached "
-            f"{peak:.3g} by the end{reached}.{unit}",
+            Text(
+                "The schedule never leaves its warm-up: the learning rate began at {lr:.3g} and only "
+                "reached {peak:.3g} by the end{reached}.{unit}",
+                lr=lr[0],
+                peak=peak,
+                reached=reached,
+                unit=unit,
+            ),
             evidence,
         )
 
@@ -192,15 +225,21 @@ def _remedy(run: Run) -> Remedy:
     """The horizon in the unit the log counts; without a number where that is neither steps nor epochs."""
     unit = run.info.x_unit
     if unit not in ("optimizer steps", "epochs"):
-        return Remedy("Give the scheduler as its horizon the number of times its step() is called.")
+        return Remedy(Text("Give the scheduler as its horizon the number of times its step() is called."))
     is_epochs = unit == "epochs"
     horizon = max(extent(run).length if is_epochs else run.n_steps, 1)
     what, when = (
-        ("epochs", "at the end of each epoch") if is_epochs else ("optimizer steps", "once per batch")
+        ("epochs", Text("at the end of each epoch"))
+        if is_epochs
+        else ("optimizer steps", Text("once per batch"))
     )
     calls = "scheduler.step()" if is_epochs else "optimizer.step()\nscheduler.step()"
     return Remedy(
-        f"Give the scheduler a horizon of {horizon} {what} and step it once after each.",
+        Text(
+            "Give the scheduler a horizon of {horizon} {what} and step it once after each.",
+            horizon=horizon,
+            what=what,
+        ),
         f"{optimizer_code(run)}\n"
         "scheduler = torch.optim.lr_scheduler.LinearLR(\n"
         f"    optimizer, start_factor=1.0, end_factor=0.0, total_iters={horizon})\n"

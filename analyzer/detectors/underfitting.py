@@ -12,7 +12,9 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
+from traindoctor.text import Text
 
+from ..parameter_signals import matrices
 from ..phrases import confidence, measured, x_unit
 from ..reference import levels, training_curve, validation_curve
 from ..trend import late_trend
@@ -27,7 +29,8 @@ class Underfitting:
     the progress made if its trend goes on; and the validation loss is no higher than the training loss by
     `gap` of B0. Where it is lower by that much, the regularisation is named as the likely reason. Needs
     a constant predictor that is known. A note; a warning where both the training skill and the validation
-    skill are below `very_poor`.
+    skill are below `very_poor`, or where a hidden layer has at most `narrow` units, no more than it is
+    given; then a gain of five times `slow` is still called little.
 
     Why it matters: more data, early stopping and regularisation, the remedies for overfitting, make it worse.
     What limits the run is the model, its optimisation, or what the inputs say about the labels.
@@ -56,6 +59,7 @@ class Underfitting:
     least_skill: float = 0.1
     poor_skill: float = 0.5
     very_poor: float = 0.2
+    narrow: int = 4
     slow: float = 0.03
     gap: float = 0.1
 
@@ -69,14 +73,16 @@ class Underfitting:
         curve, level, evaluations = training_curve(run), levels(run), validation_curve(run, 3)
         if not level.baseline_known:
             raise NotAssessable(
-                "the loss of the best constant predictor is unknown: the labels were not seen"
+                Text("the loss of the best constant predictor is unknown: the labels were not seen")
             )
         trend = late_trend(run)
         skill = level.skill(float(curve.medians[-1]))
         held_out = float(np.median(evaluations.values[-3:]))
         above = (held_out - float(curve.medians[-1])) / level.baseline
         fall = trend.largest_gain(trend.length) / level.progress
-        is_still = trend.slope.value >= 0.0 or fall < self.slow
+        width = narrowest(run)
+        is_narrow = width <= self.narrow
+        is_still = trend.slope.value >= 0.0 or fall < (5.0 if is_narrow else 1.0) * self.slow
         if math.isnan(skill) or not self.least_skill < skill < self.poor_skill:
             return
         if not is_still or above > self.gap:
@@ -84,21 +90,30 @@ class Underfitting:
         both = max(skill, level.skill(held_out))
         is_regularised = above < -self.gap
         why = (
-            " The held-out loss is lower than the training loss, so dropout, augmentation or another "
-            "regulariser takes its part."
+            Text(
+                " The held-out loss is lower than the training loss, so dropout, augmentation or "
+                "another regulariser takes its part."
+            )
             if is_regularised
             else ""
         )
+        if is_narrow:
+            why += Text(" Its narrowest hidden layer has {width} units.", width=width)
         yield Finding(
             self.code,
             self.name,
-            Severity.WARNING if both < self.very_poor else Severity.INFO,
+            Severity.WARNING if both < self.very_poor or is_narrow else Severity.INFO,
             confidence(self.poor_skill / skill),
             trend.first_step,
             trend.last_step,
-            f"The model underfits: on its own training data it lost only {skill:.0%} of the loss of a "
-            "constant "
-            f"answer, and the last {trend.length} {x_unit(run)} changed little.{why}",
+            Text(
+                "The model underfits: on its own training data it lost only {skill:.0%} of the loss "
+                "of a constant answer, and the last {length} {x_unit} changed little.{why}",
+                skill=skill,
+                length=trend.length,
+                x_unit=x_unit(run),
+                why=why,
+            ),
             *measured(
                 {
                     "training skill": (skill, "share of B0"),
@@ -116,12 +131,20 @@ class Underfitting:
 def _remedy(is_regularised: bool) -> Remedy:
     if is_regularised:
         return Remedy(
-            "Lower the dropout and the weight decay first, then enlarge the model.",
+            Text("Lower the dropout and the weight decay first, then enlarge the model."),
             "for module in model.modules():\n"
             "    if isinstance(module, torch.nn.Dropout):\n"
             "        module.p /= 3",
         )
     return Remedy(
-        "Double the width of the model and check that there is a nonlinearity between its layers; if the "
-        "training loss does not move, look for what the inputs do not say."
+        Text(
+            "Double the width of the model and check that there is a nonlinearity between its "
+            "layers; if the training loss does not move, look for what the inputs do not say."
+        )
     )
+
+
+def narrowest(run: Run) -> int:
+    """Units of the narrowest hidden layer that is narrower than its input; a large number without any."""
+    hidden = [info for info in matrices(run)[:-1] if len(info.shape) == 2]
+    return min((info.shape[0] for info in hidden if info.shape[0] <= info.shape[1]), default=1 << 30)

@@ -88,3 +88,24 @@ def test_causes_stand_above_what_they_explain():
         for symptom in symptoms:
             if symptom in order:
                 assert order.index(cause) < order.index(symptom), f"{symptom} stands above its cause {cause}"
+
+
+def test_a_rate_without_a_symptom_is_a_note():
+    alone = rank_causes([finding("TD301", 2), finding("TD303")], N)
+    assert [f.severity for f in alone] == [Severity.INFO] * 2
+    for symptom in (finding("TD102", 300), finding("TD107", severity=Severity.INFO), finding("TD203", 50)):
+        assert rank_causes([finding("TD301", 2), symptom], N)[0].severity is Severity.WARNING
+    for other in (finding("TD203", 50, Severity.INFO), finding("TD209"), finding("TD104", 5, Severity.INFO)):
+        ranked = {f.code: f.severity for f in rank_causes([finding("TD301", 2), other], N)}
+        assert ranked["TD301"] is Severity.INFO
+
+
+def test_a_rate_that_broke_the_run_needs_no_other_symptom():
+    assert rank_causes([finding("TD301", 2, Severity.CRITICAL)], N)[0].severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize("cause", ["TD211", "TD110", "TD404", "TD109"])
+def test_what_was_wrong_before_the_first_step_comes_before_the_rate(cause):
+    ranked = rank_causes([finding("TD301", 1), finding("TD103", 30, Severity.CRITICAL), finding(cause)], N)
+    assert ranked[0].code == cause
+    assert "TD301" in ranked[0].explains

@@ -7,6 +7,7 @@ import pytest
 
 from tests import runs
 from traindoctor.analyzer.detectors.bad_initial_loss import BadInitialLoss
+from traindoctor.analyzer.engine import examine
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
 from traindoctor.run import RunInfo, Series
@@ -46,3 +47,28 @@ def test_needs_the_first_step_and_the_targets():
     late = runs.with_series(late, loss__train=Series(np.arange(50, 550), np.ones(500)))
     with pytest.raises(NotAssessable, match="untrained model alone"):
         list(BadInitialLoss().check(late))
+
+
+@pytest.mark.parametrize(
+    ("loss", "baseline", "first", "alarms"),
+    [
+        ("mse_loss", 1e6, 1e6, True),
+        ("mse_loss", 1.0, 1e6, False),  # large outputs, not large targets: another sentence
+        ("mse_loss", math.nan, 1e6, True),
+        ("l1_loss", math.nan, 800.0, True),
+        ("mse_loss", 400.0, 400.0, False),
+    ],
+)
+def test_targets_of_a_large_scale(loss, baseline, first, alarms):
+    info = RunInfo(loss_name=loss, baseline=baseline, source="traindoctor")
+    findings = check(first, 1e5, 0.9 * first, info)
+    told = [f for f in findings if "target spread" in f.evidence]
+    assert [f.severity for f in told] == [Severity.WARNING] * alarms
+    learned = runs.build(first * np.exp(-np.arange(1000) / 50.0), info=info)
+    assert not [f for f in examine(BadInitialLoss(), learned)[0] if "target spread" in f.evidence]
+
+
+def test_targets_are_named_even_where_the_run_broke_at_once():
+    run = runs.build(np.r_[1e6, np.full(99, np.nan)], info=RunInfo(loss_name="mse_loss", baseline=1e6))
+    (finding,) = BadInitialLoss().check(run)
+    assert finding.evidence["target spread"] == 1000.0

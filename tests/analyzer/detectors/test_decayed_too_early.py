@@ -11,14 +11,14 @@ from traindoctor.finding import Severity
 N = 2000
 
 
-def check(at, unit=10.0, low=0.005, start=2.3, every=1):
+def check(at, unit=10.0, low=0.005, start=2.3, every=1, **thresholds):
     lr = np.where(np.arange(N) < at, 0.1, 0.1 * low)
     losses = 0.3 + (start - 0.3) * (1.0 + np.cumsum(lr) / unit) ** -1.0 + runs.noise(N, 0.02)
     run = runs.build(losses, lr=lr)
     if every > 1:
         series = run.series["loss/train"]
         run = runs.with_series(run, loss__train=type(series)(series.steps[::every], series.values[::every]))
-    return list(DecayedTooEarly().check(run))
+    return list(DecayedTooEarly(**thresholds).check(run))
 
 
 def test_a_rate_that_goes_while_the_loss_falls_is_a_warning():
@@ -41,3 +41,9 @@ def test_schedules_that_spend_themselves_are_none():
 def test_too_few_losses_before():
     with pytest.raises(NotAssessable, match="before the learning rate went down"):
         check(150, every=10)
+
+
+def test_a_small_gain_is_a_note():
+    (sure,) = check(150)
+    (unsure,) = check(150, sure_gain=sure.evidence["predicted gain"] + 0.01)
+    assert (sure.severity, unsure.severity) == (Severity.WARNING, Severity.INFO)

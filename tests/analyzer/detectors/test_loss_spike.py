@@ -7,6 +7,7 @@ from tests import runs
 from traindoctor.analyzer.detectors.loss_spike import LossSpike, gradient_growth
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
+from traindoctor.run import Series
 
 
 def check(run):
@@ -69,3 +70,12 @@ def test_clips_at_the_90th_percentile_of_this_run():
 
 def test_gradient_growth_is_unknown_without_gradients():
     assert gradient_growth(runs.build(np.ones(300)), 200) == 1.0
+
+
+@pytest.mark.parametrize(("warmup", "severity"), [(1300, Severity.INFO), (100, Severity.WARNING)])
+def test_one_that_begins_while_the_rate_rises_is_a_note(warmup, severity):
+    run = runs.spiked_run(at=1200, width=400)
+    steps = np.arange(run.n_steps)
+    lr = Series(steps, 0.1 * np.minimum((steps + 1) / warmup, 1.0))
+    (finding,) = check(runs.with_series(run, lr__0=lr))
+    assert finding.severity is severity

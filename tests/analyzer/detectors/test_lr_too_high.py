@@ -43,14 +43,14 @@ def dead_after_explosion():
     losses[1:8] = [400, 900, 350, 120, 40, 12, 5]
     run = shocked([15.0, 8.0, 2.0, 0.5, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0])
     run = weights.changed(run, "grad_dead_rows", fc2_weight=lambda steps, old: np.where(steps < 5, 0.0, 1.0))
-    return weights.with_loss(run, losses)
+    return weights.evaluated_alike(weights.with_loss(run, losses))
 
 
 def bouncing():
     rng = np.random.default_rng(0)
     losses = runs.B0 * np.exp(rng.normal(0.3, 0.5, N))
     run = weights.changed_all(runs.healthy_run(N, schedule="constant"), "update_ratio", 0.3)
-    return weights.with_loss(run, losses)
+    return weights.evaluated_alike(weights.with_loss(run, losses))
 
 
 CASES = {"NaN at once": broke_at_once, "dead network": dead_after_explosion, "bouncing": bouncing}

@@ -21,9 +21,10 @@ def slow(ratio, losses=None, n=N, schedule="constant"):
     run = runs.healthy_run(n, schedule=schedule)
     shape = lambda steps, old: ratio * lr[steps] / lr.max()  # noqa: E731
     run = weights.changed_all(run, "update_ratio", shape)
-    return weights.with_loss(
+    run = weights.with_loss(
         run, runs.B0 - 0.05 * np.arange(n) / n + runs.noise(n, 0.02) if losses is None else losses
     )
+    return weights.evaluated_alike(run)
 
 
 def found(run):
@@ -55,6 +56,12 @@ def test_three_times_smaller_steps_than_the_target_are_no_alarm():
 
 def test_converged_run_with_small_steps_is_silent():
     assert found(slow(1e-5, runs.decay(runs.lr_trace(N), "exponential", floor=0.1))) == []
+
+
+def test_a_training_loss_that_dropout_holds_up_is_no_sign():
+    run, healthy = slow(1e-5), runs.healthy_run(N)
+    assert found(run)
+    assert found(runs.with_series(run, loss__validation=healthy.series["loss/validation"])) == []
 
 
 def test_one_matrix_that_moves_fast_clears_the_rate():

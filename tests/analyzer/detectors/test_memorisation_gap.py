@@ -10,7 +10,7 @@ from tests import runs
 from traindoctor.analyzer.detectors.memorisation_gap import MemorisationGap
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
-from traindoctor.run import Series
+from traindoctor.run import Predictions, Series
 
 
 def check(run):
@@ -53,3 +53,14 @@ def test_an_unknown_baseline_is_refused():
     info = runs.known_info(baseline=math.nan, n_classes=0)
     with pytest.raises(NotAssessable, match="constant predictor is unknown"):
         check(runs.build(np.linspace(2.0, 0.1, 100), validation=np.ones(5), info=info))
+
+
+@pytest.mark.parametrize(("n", "is_found"), [(20, False), (5000, True)])
+def test_a_gap_inside_the_error_of_a_small_validation_set_is_none(n, is_found):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(10, size=n)
+    scores = rng.normal(size=(n, 10)) * 4.0
+    scores[np.arange(n), truth] += 5.0
+    run = runs.memorised_run(validation_level=0.5)
+    assert bool(check(replace(run, predictions=Predictions(truth, scores, 3000, kind="logits")))) is is_found
+    assert check(run)

@@ -10,6 +10,7 @@ from tests import runs
 from traindoctor.analyzer.detectors.no_learning import NoLearning
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
+from traindoctor.run import Series
 
 UNKNOWN = {"baseline": math.nan, "n_classes": 0, "loss_name": ""}
 
@@ -64,3 +65,12 @@ def test_without_a_baseline_only_a_loss_without_trend_counts():
     for losses in (np.linspace(2.3, 2.2, 1000), np.linspace(2.2, 2.3, 1000)):
         slow = runs.build(losses + runs.noise(1000, 0.02), info=runs.known_info(**UNKNOWN))
         assert check(slow) == []
+
+
+def test_memorising_a_handful_of_samples_is_left_to_the_memorisation_check():
+    run = runs.build(runs.decay(runs.lr_trace(2000), floor=0.02), validation=np.full(20, 2.4))
+    epochs = Series(np.arange(2000), np.arange(2000) // 4)
+    few = runs.with_series(run, epoch=epochs, batch_size=Series(np.arange(2000), np.full(2000, 10)))
+    many = runs.with_series(run, epoch=epochs, batch_size=Series(np.arange(2000), np.full(2000, 64)))
+    assert check(few) == []
+    assert [f.severity for f in check(many)] == [Severity.CRITICAL]

@@ -132,3 +132,11 @@ def test_rate_that_changed_only_between_epochs_is_said_so():
 def test_planned_peak_that_was_never_reached_is_named():
     run = trained_with(lambda o: S.OneCycleLR(o, 2.0, total_steps=20 * N))
     assert "of the 2 that was set" in found(run)[0].message
+
+
+def test_a_plateau_scheduler_that_has_given_up_gets_a_note():
+    run = trained_with(WRONG["linear over a tenth"][0])
+    (optimizer,) = run.info.optimizers
+    waited = replace(optimizer, scheduler="ReduceLROnPlateau")
+    (finding,) = found(replace(run, info=replace(run.info, optimizers=(waited,))))
+    assert finding.severity is Severity.INFO

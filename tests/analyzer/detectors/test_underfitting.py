@@ -1,5 +1,7 @@
 """Runs that ended poor on their own data, good ones, and ones with nothing to compare with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tests import runs
 from traindoctor.analyzer.detectors.underfitting import Underfitting
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
+from traindoctor.run import ParameterInfo
 
 N = 1000
 
@@ -41,3 +44,17 @@ def test_good_falling_overfitted_and_unlearned_runs_are_none():
 def test_needs_a_constant_predictor():
     with pytest.raises(NotAssessable, match="constant predictor is unknown"):
         check(1.4, info=runs.known_info(baseline=float("nan"), n_classes=0, loss_name=""))
+
+
+@pytest.mark.parametrize(
+    ("width", "severity"), [(2, Severity.WARNING), (4, Severity.WARNING), (16, Severity.INFO)]
+)
+def test_a_narrow_hidden_layer_makes_it_a_warning(width, severity):
+    layers = (("0.weight", (width, 20)), ("2.weight", (64, width)), ("4.weight", (10, 64)))
+    info = replace(
+        runs.known_info(), parameters=tuple(ParameterInfo(n, s, "matrix", group="0") for n, s in layers)
+    )
+    (finding,) = check(1.4, info=info)
+    assert finding.severity is severity
+    assert (f"has {width} units" in finding.message) is (width <= 4)
+    assert not check(0.5, info=info)
