@@ -30,10 +30,13 @@ JUDGES = (1001, 1002)
 SWEEP_SEED, PROOF_SEED = 10, 100
 """Added to the seed of the recorded run."""
 
+PAIRS = 3
+"""Pairs of runs that `traindoctor prove` makes when nothing is said."""
+
 EVALUATIONS = 20
 """In a full run."""
 
-OURS, SAME = "traindoctor", "linear, same LR"
+OURS, SAME, ORACLE = "traindoctor", "linear, same LR", "(linear at the best LR of the grid)"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Row:
         factor: new peak LR over the old one.
         change: ln(new / old) of the final validation loss, mean over the judging seeds.
         is_adopted: whether one paired run, on yet another seed, adopted it.
+        is_adopted_by_three: whether three did, which is what `prove` makes; of traindoctor alone.
         regret: ln(new / best of the grid).
         regret_after: the same with the old plan where it was not adopted.
         margin: |change| from which on it is a win or a loss.
@@ -73,6 +77,7 @@ class Row:
     regret_after: float
     margin: float
     runs: float
+    is_adopted_by_three: bool = False
 
     @property
     def is_control(self) -> bool:
@@ -92,6 +97,7 @@ class Choice:
     plan: Floats | None
     is_adopted: bool
     runs: float
+    is_adopted_by_three: bool = False
 
 
 class Measurement:
@@ -191,6 +197,7 @@ class Measurement:
             min(self._level(kept) - self.best, math.log(100.0)),
             self.margin,
             choice.runs,
+            choice.is_adopted_by_three,
         )
 
     def _ours(self, olds: Mapping[str, Floats], seed: int) -> dict[str, Choice]:
@@ -211,32 +218,28 @@ class Measurement:
             }
         )
         changing = {case: p for case, p in found.items() if p.lr is not None}
-        proof_seed = PROOF_SEED + seed
-        store.make(
-            [
-                self.request(plan, proof_seed)
-                for case, p in changing.items()
-                for plan in (olds[case], lr_plan(p))
-            ]
-        )
-        proven = store.settle(
-            {
-                case: is_proven(runs[case], p, scripts[case], proof_seed, places)
-                for case, p in changing.items()
-            }
+        seeds = tuple(PROOF_SEED + 10 * seed + pair for pair in range(PAIRS if self.times == 1 else 1))
+        both = [plan for case, p in changing.items() for plan in (olds[case], lr_plan(p))]
+        store.make([self.request(plan, proof_seed) for plan in both for proof_seed in seeds])
+        once, often = (
+            store.settle(
+                {case: is_proven(runs[case], p, scripts[case], some, places) for case, p in changing.items()}
+            )
+            for some in (seeds[:1], seeds)
         )
         return {
             case: Choice(
                 p.action,
                 lr_plan(p) if case in changing else None,
-                proven.get(case, False),
+                once.get(case, False),
                 len(p.sweep.points) * p.sweep.share if p.sweep else 0.0,
+                often.get(case, False),
             )
             for case, p in found.items()
         }
 
     def _rivals(self, olds: Mapping[str, Floats], seed: int) -> dict[str, dict[str, Choice]]:
-        """Keep, a straight line to zero at the same LR, and one at what each finder suggests."""
+        """Keep, a straight line to zero at the same LR, at what each finder suggests, and at the best LR."""
         tests = {name: Request(f.plan(), seed, len(f.plan()), True) for name, f in FINDERS.items()}
         self.store.make(tests.values())
         cost = {name: test.steps / self.steps for name, test in tests.items()}
@@ -246,10 +249,10 @@ class Measurement:
         }
         wanted: dict[str, dict[str, Floats | None]] = {"keep": dict.fromkeys(olds)}
         wanted[SAME] = {case: float(old.max()) * linear(self.steps) for case, old in olds.items()}
-        for name, lr in found.items():
+        for name, lr in {**found, ORACLE: self.best_lr}.items():
             plan = lr * linear(self.steps) if math.isfinite(lr) else None
             wanted[name] = dict.fromkeys(olds, plan)
-        seed = PROOF_SEED + seed
+        seed = PROOF_SEED + 10 * seed
         every = [plan for row in wanted.values() for plan in row.values() if plan is not None]
         self.store.make([self.request(plan, seed) for plan in [*olds.values(), *every]])
         return {

@@ -112,10 +112,10 @@ def prescribed(case: Case, trainings: Trainings, seed: int) -> Prescription:
 
 
 def is_proven(
-    run: Run, prescription: Prescription, trainings: Trainings, seed: int, folder: Path
+    run: Run, prescription: Prescription, trainings: Trainings, seeds: tuple[int, ...], folder: Path
 ) -> Callable[[], bool]:
-    """Whether `traindoctor prove --seeds 1` adopts it; asking may raise MissingRunError."""
-    trial = open_trial(run, prescription, trainings, None, (seed,), folder / "prescription.json")
+    """Whether `traindoctor prove` adopts it after a pair of each seed; asking may raise MissingRunError."""
+    trial = open_trial(run, prescription, trainings, None, seeds, folder / "prescription.json")
 
     def ask() -> bool:
         proof = prove(trial).proof

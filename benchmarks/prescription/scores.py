@@ -57,6 +57,8 @@ class Score:
         kept: share of controls that are left alone.
         control_loss: share of controls that end worse, before any proof.
         control_proven_loss: the same after it.
+        often_win: as `proven_win`, after three pairs.
+        often_loss: as `proven_loss`, after three pairs.
         runs: mean compute in full runs, without the paired runs.
     """
 
@@ -74,6 +76,8 @@ class Score:
     kept: float
     control_loss: float
     control_proven_loss: float
+    often_win: float
+    often_loss: float
     runs: float
 
 
@@ -96,6 +100,8 @@ def score(rows: Sequence[Row]) -> Score:
         share(good, lambda row: not row.is_changed),
         share(good, lambda row: row.change > row.margin),
         share(good, lambda row: change_after(row) > row.margin),
+        share(bad, lambda row: row.is_adopted_by_three and row.change < -row.margin),
+        share(bad, lambda row: row.is_adopted_by_three and row.change > row.margin),
         float(np.mean([row.runs for row in rows])) if rows else math.nan,
     )
 

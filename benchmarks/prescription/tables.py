@@ -145,6 +145,8 @@ def _targets(near: Sequence[Row], far: Sequence[Row]) -> str:
         ("faults: win", "≥ 85 %", lambda s: s.win, True),
         ("faults: loss", "≤ 5 %", lambda s: s.loss, True),
         ("faults: loss after one pair", "≤ 1 %", lambda s: s.proven_loss, True),
+        ("faults: loss after three pairs, as `prove` makes", "≤ 1 %", lambda s: s.often_loss, True),
+        ("faults: win after three pairs", "", lambda s: s.often_win, True),
         ("controls kept", "≥ 90 %", lambda s: s.kept, True),
         ("median regret", "≤ 4 %", lambda s: s.regret, True),
     ]
@@ -166,8 +168,8 @@ def _targets(near: Sequence[Row], far: Sequence[Row]) -> str:
 
 
 def _reached(value: float, bound: str) -> str:
-    if math.isnan(value):
-        return "–"
+    if math.isnan(value) or not bound:
+        return _percent(value, 1)
     limit = float(bound.split()[1]) / 100
     is_met = value >= limit if bound.startswith("≥") else value <= limit
     return f"{_percent(value, 1)} ({'reached' if is_met else 'missed'})"

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.prescription import measure, product, store, tables
 from benchmarks.prescription.cases import CONTROLS, FAULTS, constant, linear, plans
-from benchmarks.prescription.measure import OURS, SAME, Measurement
+from benchmarks.prescription.measure import ORACLE, OURS, SAME, Measurement
 from benchmarks.prescription.product import Trainings, opened, prescribed, recorded
 from benchmarks.prescription.store import MissingRunError, Store
 from benchmarks.prescription.tasks import tasks
@@ -41,9 +41,9 @@ def one(rows, policy, case):
 
 def test_a_rate_far_off_is_mended_and_a_good_one_is_not_spoilt(slice_of):
     rows = slice_of[1]
-    assert len(rows) == len(CASES) * (3 + 3)
+    assert len(rows) == len(CASES) * (4 + 3)
     slow = one(rows, OURS, "constant, /100")
-    assert (slow.is_changed, slow.is_adopted) == (True, True)
+    assert (slow.is_changed, slow.is_adopted, slow.is_adopted_by_three) == (True, True, True)
     assert slow.change < -0.5
     assert slow.factor > 10
     assert 0.6 <= slow.runs <= 1.2
@@ -51,6 +51,7 @@ def test_a_rate_far_off_is_mended_and_a_good_one_is_not_spoilt(slice_of):
     assert (keep.change, keep.is_changed, keep.regret) == (0.0, False, keep.regret_after)
     assert keep.regret > slow.regret
     assert one(rows, SAME, "good linear").is_changed is False
+    assert one(rows, ORACLE, "constant, x10").regret <= one(rows, OURS, "constant, x10").regret + 1e-9
     assert one(rows, "Lightning", "good linear").change > 0.05
 
 
