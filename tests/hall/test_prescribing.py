@@ -34,6 +34,7 @@ class Training:
     can_be_seeded: bool = True
     steps: int = STEPS
     fails_at: tuple[int, ...] = ()
+    mode: str = ""
     stops_early: tuple[str, ...] = ()
     decay: float = 0.0
     calls: list[str] = field(default_factory=list)
@@ -62,17 +63,22 @@ class Training:
                 nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 2)),
                 nn.CrossEntropyLoss(),
             )
+            judged = nn.Linear(8, 2) if self.mode == "judges another model" else model
+            if self.mode == "no optimizer":
+                criterion(model(x[:300]), y[:300]).backward()
+                return folder / RUN_ID
             optimizer = torch.optim.SGD(model.parameters(), self.lr, 0.9, weight_decay=self.decay)
             for step in range(steps):
                 if plan is not None:
                     optimizer.param_groups[0]["lr"] = plan[step]
                 pick = torch.randint(0, 300, (32,))
                 optimizer.zero_grad()
-                criterion(model(x[pick]), y[pick]).backward()
+                loss = criterion(model(x[pick]), y[pick])
+                (loss * math.nan if self.mode == "explodes" and step >= 5 else loss).backward()
                 optimizer.step()
-                if (step + 1) % 12 == 0:
+                if (step + 1) % 12 == 0 and self.mode != "no validation":
                     with torch.no_grad():
-                        criterion(model(x[300:]), y[300:])
+                        criterion(judged(x[300:]), y[300:])
         return folder / RUN_ID
 
 
@@ -154,6 +160,40 @@ class TestSweep:
         )
         with pytest.raises(TrialFailedError, match="not the planned ones"):
             swept(run, script(tmp_path))
+
+
+class TestBadInput:
+    """Each gets a clear sentence, and nothing is prescribed."""
+
+    @pytest.mark.parametrize(
+        ("mode", "words"),
+        [
+            ("no validation", "No validation: neither a validation loss nor a validation accuracy"),
+            ("no optimizer", "no optimizer step"),
+        ],
+    )
+    def test_a_run_that_no_sweep_can_be_made_of(self, training, tmp_path, mode, words):
+        training.mode = mode
+        run = load(training.record(tmp_path / "recorded"))
+        setup = open_case(run, diagnose(run)).setup
+        assert isinstance(setup, str)
+        assert words in setup
+        with pytest.raises(UsageError):
+            open_trial(run, Prescription("cannot-tell"), script(tmp_path), None, (1,), tmp_path / "p.json")
+
+    @pytest.mark.parametrize(
+        ("mode", "words"),
+        [
+            ("explodes", "Every one of the 3 short runs diverged"),
+            ("judges another model", "does not depend on the learning rate"),
+        ],
+    )
+    def test_a_sweep_that_says_nothing(self, run, training, tmp_path, mode, words):
+        training.mode = mode
+        found = swept(run, script(tmp_path), 0.6)
+        assert (found.action, found.lr, found.code) == ("cannot-tell", None, "")
+        assert words in found.why
+        assert len(found.sweep.points) == 3
 
 
 class TestProof:
