@@ -82,7 +82,12 @@ def _decay(run: Run) -> str:
         return ""
     kind = "decoupled from the gradient" if optimizer.name in DECOUPLED else "an L2 penalty"
     now = f"now {present:g}" if present else "none now"
-    return f"# 2. Weight decay, {kind} ({now})\n{optimizer_code(run, weight_decay=rounded(new))}"
+    value = rounded(new)
+    return (
+        f"# 2. Weight decay, {kind} ({now})\n"
+        f"# proven without an edit: traindoctor prove RUN --set weight_decay={value:g} -- train.py\n"
+        f"{optimizer_code(run, weight_decay=value)}"
+    )
 
 
 def _lasso(run: Run) -> str:

@@ -49,6 +49,8 @@ def test_it_stops_at_the_measured_best_epoch():
 def test_weight_decay_is_more_than_there_is(optimizer, present, words):
     code = way(regularisation_code(run_with(optimizer, weight_decay=present)), 2)
     assert words in code
+    value = float(words.partition("=")[2])
+    assert f"traindoctor prove RUN --set weight_decay={value:g} -- train.py" in code
     assert ("decoupled" in code) == (optimizer == "AdamW")
     names = {"torch": torch, "model": nn.Linear(2, 2)}
     exec(code, names)
