@@ -141,18 +141,17 @@ def _targets(near: Sequence[Row], far: Sequence[Row]) -> str:
         "report half": [row for row in near if row.half == "report"],
     }
     found = {name: score(_of(rows, OURS)) for name, rows in halves.items() if rows}
-    wanted: list[tuple[str, str, Callable[[Score], float], bool]] = [
-        ("faults: win", "≥ 85 %", lambda s: s.win, True),
-        ("faults: loss", "≤ 5 %", lambda s: s.loss, True),
-        ("faults: loss after one pair", "≤ 1 %", lambda s: s.proven_loss, True),
-        ("faults: loss after three pairs, as `prove` makes", "≤ 1 %", lambda s: s.often_loss, True),
-        ("faults: win after three pairs", "", lambda s: s.often_win, True),
-        ("controls kept", "≥ 90 %", lambda s: s.kept, True),
-        ("median regret", "≤ 4 %", lambda s: s.regret, True),
+    wanted: list[tuple[str, str, Callable[[Score], float]]] = [
+        ("faults: win", "≥ 85 %", lambda s: s.win),
+        ("faults: loss", "≤ 5 %", lambda s: s.loss),
+        ("faults: loss after one pair", "≤ 1 %", lambda s: s.proven_loss),
+        ("faults: loss after three pairs, as `prove` makes", "≤ 1 %", lambda s: s.often_loss),
+        ("faults: win after three pairs", "", lambda s: s.often_win),
+        ("controls kept", "≥ 90 %", lambda s: s.kept),
+        ("median regret", "≤ 4 %", lambda s: s.regret),
     ]
     lines = [
-        [what, bound, *(_reached(rate(one), bound) for one in found.values())]
-        for what, bound, rate, _ in wanted
+        [what, bound, *(_reached(rate(one), bound) for one in found.values())] for what, bound, rate in wanted
     ]
     if far:
         loss = score(_of(far, OURS)).proven_loss
