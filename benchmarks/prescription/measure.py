@@ -55,7 +55,7 @@ class Row:
         factor: new peak LR over the old one.
         change: ln(new / old) of the final validation loss, mean over the judging seeds.
         is_adopted: whether one paired run, on yet another seed, adopted it.
-        is_adopted_by_three: whether three did, which is what `prove` makes; of traindoctor alone.
+        is_adopted_by_three: whether three did, as `prove` makes them; None where they were not made.
         regret: ln(new / best of the grid).
         regret_after: the same with the old plan where it was not adopted.
         margin: |change| from which on it is a win or a loss.
@@ -77,7 +77,7 @@ class Row:
     regret_after: float
     margin: float
     runs: float
-    is_adopted_by_three: bool = False
+    is_adopted_by_three: bool | None = None
 
     @property
     def is_control(self) -> bool:
@@ -97,7 +97,7 @@ class Choice:
     plan: Floats | None
     is_adopted: bool
     runs: float
-    is_adopted_by_three: bool = False
+    is_adopted_by_three: bool | None = None
 
 
 class Measurement:
@@ -233,7 +233,7 @@ class Measurement:
                 lr_plan(p) if case in changing else None,
                 once.get(case, False),
                 len(p.sweep.points) * p.sweep.share if p.sweep else 0.0,
-                often.get(case, False),
+                often.get(case, False) if self.times == 1 else None,
             )
             for case, p in found.items()
         }

@@ -84,6 +84,7 @@ class Score:
 def score(rows: Sequence[Row]) -> Score:
     """The rates of the rows of one policy."""
     bad, good = faults(rows), controls(rows)
+    often = [row for row in bad if row.is_adopted_by_three is not None]
     regrets = np.array([math.expm1(row.regret) for row in bad] or [math.nan])
     return Score(
         len(bad),
@@ -100,8 +101,8 @@ def score(rows: Sequence[Row]) -> Score:
         share(good, lambda row: not row.is_changed),
         share(good, lambda row: row.change > row.margin),
         share(good, lambda row: change_after(row) > row.margin),
-        share(bad, lambda row: row.is_adopted_by_three and row.change < -row.margin),
-        share(bad, lambda row: row.is_adopted_by_three and row.change > row.margin),
+        share(often, lambda row: bool(row.is_adopted_by_three) and row.change < -row.margin),
+        share(often, lambda row: bool(row.is_adopted_by_three) and row.change > row.margin),
         float(np.mean([row.runs for row in rows])) if rows else math.nan,
     )
 
