@@ -6,9 +6,17 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure as Canvas
+from traindoctor.errors import MissingDependencyError
+
+try:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure as Canvas
+except ImportError as error:
+    raise MissingDependencyError(
+        "the HTML and PDF reports need matplotlib: pip install matplotlib; the others (md, json, junit, "
+        f"github, text) do not (found: {error.__class__.__name__}: {error})"
+    ) from error
 
 from .chart_model import HeatMap, Matrix, PairedChart, Scatter, Stack, SweepChart, UnitSquares
 from .figure_classification import draw_matrix, draw_unit_squares

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -66,7 +67,10 @@ def pdf_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
 
 def _weasyprint() -> Any:
     try:
-        return import_module("weasyprint")
+        with warnings.catch_warnings():
+            # Without any font on the machine the embedded ones are used; nothing looks worse for it.
+            warnings.filterwarnings("ignore", message="No fonts configured", category=UserWarning)
+            return import_module("weasyprint")
     except (ImportError, OSError) as error:  # OSError: the package is there, a shared library is not
         raise MissingDependencyError(
             f"{_INSTALL} (found: {error.__class__.__name__}: {str(error).splitlines()[0]})"
