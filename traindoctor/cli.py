@@ -35,6 +35,7 @@ from .errors import MissingDependencyError, NothingRecordedError, TraindoctorErr
 
 if TYPE_CHECKING:
     from .finding import Diagnosis
+    from .guarding import Ending
     from .run import Run
 
 P = ParamSpec("P")
@@ -136,18 +137,25 @@ def run(
     """
     from .collectors.launcher.command import LaunchOptions, exec_command
 
-    if stop_on:
-        if schedule is not None or seed is not None or seed_argument is not None:
-            raise UsageError("--stop-on: expected no --schedule and no --seed beside it, found one")
-        _run_guarded(command, stop_on, look_every, LaunchOptions(out, every, name, budget))
     if schedule is None and seed is None and seed_argument is None:
-        exec_command(command, LaunchOptions(out, every, name, budget))
-    from .driven_run import DrivenOptions, exit_code, run_driven
+        options = LaunchOptions(out, every, name, budget)
+        if stop_on:
+            _run_guarded(command, stop_on, look_every, options)
+        exec_command(command, options)
+    from .driven_run import DrivenOptions, exit_code, run_driven, run_driven_guarded
 
-    trial = run_driven(command, DrivenOptions(schedule, seed, seed_argument, out, name, every, budget))
-    for sentence in (*trial.notes, *([f"not as ordered: {trial.failure}"] if trial.failure else [])):
+    driven = DrivenOptions(schedule, seed, seed_argument, out, name, every, budget)
+    if stop_on:
+        trial, ending = run_driven_guarded(command, driven, stop_on, look_every)
+        code, is_stopped = ending.exit_code, ending.finding is not None
+        _say_why(ending)
+    else:
+        trial = run_driven(command, driven)
+        code, is_stopped = exit_code(trial), False
+    failures = [f"not as ordered: {trial.failure}"] if trial.failure and not is_stopped else []
+    for sentence in (*trial.notes, *failures):
         click.echo(f"traindoctor: {plain(sentence)}", err=True)
-    sys.exit(exit_code(trial))
+    sys.exit(code)
 
 
 def _run_guarded(command: tuple[str, ...], stop_on: tuple[str, ...], seconds: float, options: Any) -> None:
@@ -155,11 +163,16 @@ def _run_guarded(command: tuple[str, ...], stop_on: tuple[str, ...], seconds: fl
     from .guarding import run_guarded
 
     ending = run_guarded(command, stop_on, options, seconds)
+    _say_why(ending)
+    sys.exit(ending.exit_code)
+
+
+def _say_why(ending: Ending) -> None:
+    """Say what a run was stopped for, when it was."""
     if ending.finding is not None:
         found = ending.finding
         sentence = f"stopped for {found.code} {found.name}: {found.message} {found.remedy.text}"
         click.echo(f"traindoctor: {plain(sentence)}", err=True)
-    sys.exit(ending.exit_code)
 
 
 @cli.command(epilog=RUN_HELP)

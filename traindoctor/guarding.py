@@ -80,9 +80,14 @@ def run_guarded(
         code = child.wait()
         return Ending(code if code >= 0 else 128 - code, None, handover.run_folder)
     end(child)
-    reason = {"code": found.code, "name": found.name, "message": found.message, "at": time.time()}
-    (handover.run_folder / REASON).write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
+    write_reason(handover.run_folder, found)
     return Ending(STOPPED, found, handover.run_folder)
+
+
+def write_reason(folder: Path, found: Finding) -> None:
+    """Put into a run's folder what the run was stopped for."""
+    reason = {"code": found.code, "name": found.name, "message": found.message, "at": time.time()}
+    (folder / REASON).write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
 
 
 def forward(child: subprocess.Popen[bytes]) -> None:

@@ -67,6 +67,19 @@ def test_a_sound_run_keeps_its_exit_code(tmp_path: Path):
     assert not list((tmp_path / "runs").glob("*/stopped.json"))
 
 
+def test_a_seeded_run_is_stopped_as_well(tmp_path: Path):
+    path = script(tmp_path, broken=True)
+    options = ["--out", tmp_path / "runs", "--stop-on", "critical", "--look-every", "0.3", "--seed", "3"]
+    done = run("-m", "traindoctor", "run", *options, "--", path, cwd=tmp_path)
+    assert done.returncode == 86, done.stderr
+    assert "stopped for TD103 non-finite" in done.stderr
+    assert "KeyboardInterrupt" in done.stdout + done.stderr
+    (said,) = (tmp_path / "runs").glob("*/stopped.json")
+    assert json.loads(said.read_text())["code"] == "TD103"
+    sound = run("-m", "traindoctor", "run", *options, "--", script(tmp_path, broken=False), cwd=tmp_path)
+    assert sound.returncode == 0, sound.stderr
+
+
 def test_a_wrong_name_is_said_before_the_script_starts(tmp_path: Path):
     done = run("-m", "traindoctor", "run", "--stop-on", "plateu", "--", "no-such-file.py", cwd=tmp_path)
     assert done.returncode == 2
