@@ -125,7 +125,8 @@ def watch(
         name: what you call the run.
         out: folder that receives the run's folder; default `TRAINDOCTOR_OUT` or `traindoctor-runs`.
         every: steps between two samples of the parameter statistics; default: what the budget allows.
-        budget: share of the time that parameter statistics may take; default 0.02.
+        budget: share of the time that parameter statistics and gradient norms may take; default: 0.005 for
+            the statistics after their first 0.3 seconds, and exact gradient norms at every step.
         predictions: whether labels and scores of held-out data are captured.
         on_critical: what to do when the log shows, twice in a row, that the run cannot be saved (a non-finite
             loss, divergence, exploding or stale gradients, a model that is not trained): `"raise"` raises
@@ -156,12 +157,7 @@ def watch(
         return Watch(running, owns=False)
     if running is not None:
         process.stop({"status": "finished", "exception": ""})
-    options = RecorderOptions(
-        name=name,
-        every=every,
-        budget=RecorderOptions.budget if budget is None else budget,
-        predictions=predictions,
-    )
+    options = RecorderOptions(name=name, every=every, budget=budget, predictions=predictions)
     recorder = _new_recorder(options, Path(out) if out is not None else runs_root())
     guard = None if on_critical is None else Guard(recorder.sink.folder, on_critical)
     process.start(recorder)

@@ -16,7 +16,7 @@ from .cli_comment import comment
 from .cli_compare import compare
 from .cli_env import env
 from .cli_lr_find import lr_find, seed_options
-from .cli_options import RUN_HELP, log_options, percent, runs_option
+from .cli_options import RUN_HELP, lang_option, log_options, percent, runs_option
 from .cli_output import FORMATS_HELP, formats_asked_for, write_report
 from .cli_prescribe import prescribe
 from .cli_prove import prove
@@ -80,7 +80,8 @@ def cli() -> None:
     "--budget",
     callback=percent,
     metavar="SHARE",
-    help="Share of the run's time that recording may take.  [default: 2%]",
+    help="Share of the run's time that parameter statistics and gradient norms may take.  "
+    "[default: statistics 0.5% after their first 0.3 s, norms at every step]",
 )
 @click.option(
     "--schedule",
@@ -197,6 +198,7 @@ def _say_why(ending: Ending) -> None:
     metavar="FILE",
     help="Show this prescription and its proof.  [default: prescription.json in the run's folder, if any]",
 )
+@lang_option
 @log_options
 @runs_option
 def report(
@@ -209,6 +211,7 @@ def report(
     base: str | None,
     study: str,
     prescription: Path | None,
+    lang: str,
     number: int | None,
     importer: str,
     columns: dict[str, str],
@@ -225,7 +228,7 @@ def report(
     failed: list[TraindoctorError] = []
     for name in wanted:
         try:
-            write_report(diagnosis, name, output, open_it=open_it)
+            write_report(diagnosis, name, output, open_it=open_it, language=lang)
         except MissingDependencyError as error:
             failed.append(error)
     if failed:

@@ -33,7 +33,7 @@ class LaunchOptions:
         out: folder that receives the run's folder; None = `runs_root()`.
         every: steps between two samples of the parameter statistics; None = the governor decides.
         name: what the user calls the run.
-        budget: share of the run's time that recording may take, e.g. 0.02; None = the default.
+        budget: share of the run's time that statistics and norms may take, e.g. 0.02; None = the default.
     """
 
     out: Path | None = None

@@ -22,7 +22,7 @@ class Handover:
         run_folder: absolute folder of the run; it exists.
         name: what the user called the run, "" if nothing.
         every: steps between two samples of the parameter statistics, None = the governor decides.
-        budget: share of the run's time that recording may take, e.g. 0.02; None = the default.
+        budget: share of the run's time that statistics and norms may take, e.g. 0.02; None = the default.
         config: JSON values for `RunInfo.config`: redacted command line, git commit, folder name.
     """
 

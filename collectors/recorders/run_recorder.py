@@ -21,7 +21,7 @@ from .architecture import group_labels
 from .baseline import BaselineRecorder
 from .clipping import ClippingRecorder
 from .evaluation import EvaluationRecorder
-from .governor import Governor
+from .governor import governors
 from .inferences import TRAINING_LOSS, Inferences
 from .internals import living_optimizers
 from .loader import LoaderRecorder
@@ -39,9 +39,6 @@ from .self_test import omissions
 from .sink import Sink
 from .state import ThreadState, Track
 from .statistics import ParameterStatistics
-
-NORM_BUDGET = 0.05
-"""Share of a step that the global gradient norm may take before it is thinned, too."""
 
 
 class Local(threading.local):
@@ -194,8 +191,7 @@ class Recorder:
         track = Track(
             weakref.ref(optimizer, lambda gone: layouts.clear()),
             type(optimizer).__name__,
-            Governor(self.options.budget, self.options.every),
-            Governor(NORM_BUDGET),
+            *governors(self.options.budget, self.options.every),
             first_parameter=next((id(p) for g in optimizer.param_groups for p in g["params"]), 0),
             layouts=layouts,
         )

@@ -1,8 +1,17 @@
 """The governor: cadence from cost, step time and budget."""
 
+from itertools import pairwise
+
 import pytest
 
-from traindoctor.collectors.recorders.governor import ALWAYS, LONGEST, Governor, power_of_two_above
+from traindoctor.collectors.recorders.governor import (
+    ALWAYS,
+    EARLY_BUDGET,
+    LONGEST,
+    Governor,
+    governors,
+    power_of_two_above,
+)
 
 
 def drive(governor, n_steps, cost, step):
@@ -63,3 +72,28 @@ def test_there_is_a_longest_cadence():
 )
 def test_power_of_two(ratio, power):
     assert power_of_two_above(ratio) == power
+
+
+def test_the_first_samples_of_a_run_may_cost_more():
+    cost, step = 300, 1000
+    governor = Governor(0.005, head_start_ns=100 * cost)
+    measured = drive(governor, 3000, lambda n: cost, step)
+    early, late = measured[ALWAYS:99], measured[101:]
+    assert {b - a for a, b in pairwise(early)} == {8}
+    assert cost / (8 * step) <= EARLY_BUDGET
+    assert {b - a for a, b in pairwise(late)} == {64}
+    assert cost / (64 * step) <= 0.005
+
+
+def test_a_head_start_never_lowers_a_budget():
+    governor = Governor(0.5, head_start_ns=10**9)
+    drive(governor, 100, lambda n: 300, 1000)
+    assert governor.every == 1
+
+
+def test_a_budget_of_the_user_is_shared_by_statistics_and_norms():
+    both = governors(0.01, None)
+    for governor in both:
+        drive(governor, 100, lambda n: 300, 1000)
+        assert 300 / (1000 * governor.every) <= 0.005
+    assert sum(300 / (1000 * governor.every) for governor in both) <= 0.01
