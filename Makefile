@@ -56,6 +56,7 @@ $(NIGHTLY)/.installed: $(STAMP) pyproject.toml scripts/frameworks_environment.py
 
 nightly: setup $(NIGHTLY)/.installed ## the large sizes: reliability, fuzzed importers, logs made by the real tools (hours)
 	TRAINDOCTOR_NIGHTLY=1 $(BIN)/python -m pytest -q tests/reliability tests/hall/test_cli_env.py
+	$(BIN)/python -m pytest -q -m nightly tests/hall
 	TRAINDOCTOR_FUZZ=2000 $(BIN)/python -m pytest -q tests/collectors/importers/test_hostile.py
 	$(NIGHTLY)/bin/python -m pytest -q -m nightly tests/nightly
 

@@ -3,7 +3,7 @@
 The first steps are recorded one by one and the model is described once; the growth is taken from the steps
 after them and multiplied to 10^5 steps, which the tables of docs/reliability.md state.
 
-    python -m benchmarks.log_size              both, about five minutes
+    python -m benchmarks.log_size              both, about ten minutes
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from benchmarks.overhead_models import MODELS, Training
 from benchmarks.overhead_tools import Traindoctor
 from traindoctor.collectors.importers.native import read_run
 
-STEPS = {"MLP": 4000, "ResNet-18": 300}
-"""Steps that are recorded, by the beginning of the model's name; the first third is not counted."""
+STEPS = {"MLP": 12000, "ResNet-18": 300}
+"""Steps that are recorded, by the beginning of the model's name; the first third, with the head start of the statistics, is not counted."""
 
 
 def grown(training: Training, n_steps: int) -> tuple[int, float, int]:
