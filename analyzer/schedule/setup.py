@@ -63,6 +63,7 @@ class Setup:
             self.judge.objective,
             seed,
             min(most_runs - 3, MOST_EXTENSIONS),
+            self.facts.peak / math.sqrt(self.share),
         )
 
 

@@ -67,8 +67,10 @@ class Sweeper:
         objective: what the scores are.
         seed: seed of all short runs.
         most_extensions: how often the grid may grow.
+        present: peak LR of the recorded run, as a short run would have it; NaN when unknown.
 
-    Source: Ours: three learning rates x3.16 apart, one more while the best is at an edge.
+    Source: Ours: three learning rates x3.16 apart, one more while the best is at an edge. Scores that are all
+    the same say nothing about the edge: then it grows towards the recorded run, which may have learned.
 
     Example:
         >>> sweeper = Sweeper(0.1, 100, 0.25, "validation loss")
@@ -87,6 +89,7 @@ class Sweeper:
     objective: Objective
     seed: int = 0
     most_extensions: int = MOST_EXTENSIONS
+    present: float = math.nan
     points: dict[int, SweepPoint] = field(default_factory=dict[int, SweepPoint])
 
     def ask(self) -> float | None:
@@ -111,10 +114,13 @@ class Sweeper:
                 return place
         if len(self.points) >= self.most_runs():
             return None
-        best = self._best()
-        if best == min(self.points):
-            return best - 1
-        return best + 1 if best == max(self.points) else None
+        low, high, wanted = min(self.points), max(self.points), self._best()
+        if math.isfinite(self.present) and _is_level([point.score for point in self.points.values()]):
+            wanted = round(math.log10(self.present / self.centre) / STEP)
+            low, high = low - 1, high + 1  # the recorded rate has to lie beyond them, not at the edge
+        if wanted <= low:
+            return min(self.points) - 1
+        return max(self.points) + 1 if wanted >= high else None
 
     def _best(self) -> int:
         """Place of the lowest score, the lowest LR among equal ones."""
@@ -176,7 +182,10 @@ def starts_differ(sweep: Sweep) -> bool:
 
 def is_flat(sweep: Sweep) -> bool:
     """Whether the learning rate makes no difference: three or more scores within 1 %, none infinite."""
-    scores = [point.score for point in sweep.points]
+    return _is_level([point.score for point in sweep.points])
+
+
+def _is_level(scores: Sequence[float]) -> bool:
     if len(scores) < 3 or not all(math.isfinite(score) and score > 0 for score in scores):
         return False
     return math.log(max(scores) / min(scores)) < FLAT

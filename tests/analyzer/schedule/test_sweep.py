@@ -43,6 +43,39 @@ class TestGrid:
         assert found.is_at_edge
         assert found.best_lr == (min if direction > 0 else max)(asked)
 
+    @pytest.mark.parametrize(
+        ("present", "asked"),
+        [
+            (0.1, 3),
+            (0.3, 3),
+            (0.001, 6),  # towards the recorded run, which is three places down
+            (1.0, 4),
+            (100.0, 6),
+            (math.nan, 6),
+        ],
+    )
+    def test_scores_that_are_all_the_same_lead_it_to_the_recorded_rate(self, present, asked):
+        sweeper = Sweeper(0.1, 100, 0.2, "validation loss", present=present)
+        tried = []
+        while (lr := sweeper.ask()) is not None:
+            tried.append(lr)
+            sweeper.tell(lr, 2.3)
+        assert len(tried) == asked
+        assert is_flat(sweeper.result())
+        if asked > 3 and present < 0.1:
+            assert min(tried) == pytest.approx(0.1 / 10**2)
+        if present > 0.3:
+            assert max(tried) > 0.9
+
+    def test_rates_at_which_nothing_is_learned_do_not_hide_the_good_ones(self):
+        """All of the first three are far too high: the loss stays where it began."""
+        sweeper = Sweeper(1.2, 60, 0.2, "validation loss", present=0.07)
+        while (lr := sweeper.ask()) is not None:
+            sweeper.tell(lr, bowl(0.03)(lr) if lr < 0.2 else 2.3 + 0.001 * math.cos(50 * lr))
+        found = sweeper.result()
+        assert not is_flat(found)
+        assert 0.01 < found.best_lr < 0.1
+
     def test_a_budget_bounds_the_growth(self):
         asked, _ = swept(lambda lr: lr, most_extensions=1)
         assert len(asked) == 4
