@@ -19,7 +19,8 @@ from benchmarks.overhead_tools import Traindoctor
 from traindoctor.collectors.importers.native import read_run
 
 STEPS = {"MLP": 12000, "ResNet-18": 300}
-"""Steps that are recorded, by the beginning of the model's name; the first third, with the head start of the statistics, is not counted."""
+"""Steps that are recorded, by the beginning of the model's name. The first third is not counted: it holds the
+head start of the statistics."""
 
 
 def grown(training: Training, n_steps: int) -> tuple[int, float, int]:
