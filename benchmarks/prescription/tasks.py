@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .models import CharacterGru, CharacterTransformer, convolutional, perceptron
 
-LENGTH = 12
+LENGTH = 8
 """Characters in a sample of text."""
 
 HELD_OUT = 400
