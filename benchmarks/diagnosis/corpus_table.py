@@ -28,7 +28,26 @@ it; an alarm is a finding of severity warning or critical. Brackets are 95 % Wil
 def section(halves: Mapping[str, Sequence[Answer]]) -> str:
     """The whole section, both halves one after the other."""
     parts = [_half(name, found) for name, found in halves.items()]
-    return "\n".join([START, INTRODUCTION, *parts, END]) + "\n"
+    together = [answer for found in halves.values() for answer in found]
+    both = [f"Onset of overfitting, halves together: {_onsets(together)}.\n"] if len(halves) > 1 else []
+    return "\n".join([START, INTRODUCTION, *both, *parts, END]) + "\n"
+
+
+def _onsets(found: Sequence[Answer]) -> str:
+    rows = [a for a in found if a.row.label == "overfitting" and not math.isnan(a.row.onset)]
+    known = [a.onset_error for a in rows if not math.isnan(a.onset_error)]
+    return (
+        f"within one evaluation of the label in {share_of(e <= 1.0 for e in known)} of the runs where one "
+        f"was found; {share_of(has_right_onset(a) for a in rows)} of all runs labelled overfitting with an "
+        "onset are right, with the onset within one evaluation or, where none was found, with an answer that the "
+        "corpus accepts beside overfitting"
+    )
+
+
+def has_right_onset(answer: Answer) -> bool:
+    """Whether the onset is within one evaluation; where none was found, whether the answer is accepted."""
+    error = answer.onset_error
+    return answer.is_right if math.isnan(error) else error <= 1.0
 
 
 def _half(name: str, found: Sequence[Answer]) -> str:
@@ -65,7 +84,14 @@ def _totals(found: Sequence[Answer]) -> list[tuple[str, object]]:
         ("sound runs called healthy", share_of(a.state == "healthy" for a in healthy)),
         ("runs in trouble whose label is found", share_of(a.is_right for a in troubled)),
         ("runs in trouble with an alarm", share_of(bool(a.alarms) for a in troubled)),
-        ("onset of overfitting within one evaluation", share_of(error <= 1.0 for error in known)),
+        (
+            "onset of overfitting within one evaluation, where found",
+            share_of(error <= 1.0 for error in known),
+        ),
+        (
+            "onset within one evaluation, or no onset and an answer accepted beside overfitting",
+            share_of(has_right_onset(a) for a in found if a.row.label == "overfitting"),
+        ),
         ("no verdict where none is right", share_of(a.is_right for a in found if a.row.label in ABSTAIN)),
         ("all runs answered rightly", share_of(a.is_right for a in found)),
     ]

@@ -120,11 +120,38 @@ def cause_first(judgements: Iterable[Judgement]) -> Share:
     return share_of(j.names_cause for j in judgements)
 
 
-def alarms_by_code(judgements: Sequence[Judgement]) -> dict[str, Share]:
-    """Code -> healthy runs in which it alarms, the worst first."""
-    runs = healthy(judgements)
-    counts = Counter(code for j in runs for code in {finding.code for finding in j.alarms})
-    return {code: Share(count, len(runs)) for code, count in counts.most_common()}
+def onset(trial: Trial) -> float:
+    """Step at which the fault of a trial begins; NaN for one that was there from the start."""
+    fault = trial.config.fault
+    shares = (fault.nan_at, fault.bad_batch_at, fault.lr_jump_at, fault.reset_at)
+    return next((float(round(s * trial.config.n_steps)) for s in shares if s >= 0.0), math.nan)
+
+
+def onset_errors(judgements: Iterable[Judgement]) -> dict[str, list[float]]:
+    """Fault kind -> how far from the fault the first alarm that names its cause begins, shares of the run."""
+    errors: dict[str, list[float]] = {}
+    for judgement in judgements:
+        trial, began = judgement.trial, onset(judgement.trial)
+        right = [f for f in judgement.alarms if f.code in ACCEPTED.get(trial.fault, ())]
+        if not math.isnan(began) and right:
+            error = abs(right[0].first_step - began) / trial.config.n_steps
+            errors.setdefault(trial.fault, []).append(error)
+    return errors
+
+
+def by_detector(judgements: Sequence[Judgement]) -> list[tuple[str, Share, Share, Share]]:
+    """Code, healthy runs and harmful faults with it, and how often it is right where it is named first."""
+    sound, broken = healthy(judgements), faulty(judgements)
+    codes = sorted({finding.code for j in (*sound, *broken) for finding in j.alarms})
+    return [
+        (
+            code,
+            share_of(any(f.code == code for f in j.alarms) for j in sound),
+            share_of(any(f.code == code for f in j.alarms) for j in broken),
+            share_of(j.names_cause for j in broken if j.first == code),
+        )
+        for code in codes
+    ]
 
 
 def first_codes(judgements: Iterable[Judgement]) -> str:

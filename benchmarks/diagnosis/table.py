@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,12 +13,13 @@ from .scoring import (
     ACCEPTED,
     Judgement,
     abstentions,
-    alarms_by_code,
+    by_detector,
     cause_first,
     false_alarms,
     faulty,
     first_codes,
     healthy,
+    onset_errors,
     recall,
     share_of,
 )
@@ -50,11 +52,18 @@ def render(split: str, judgements: Sequence[Judgement]) -> str:
         "that went wrong by themselves at the best learning rate. "
         "Brackets are 95 % Wilson intervals; an alarm is a finding of severity warning or critical.",
         markdown_table(["measure", "share"], _totals(judgements)),
-        "### False alarms on healthy runs, by detector",
-        markdown_table(["code", "healthy runs with it"], alarms_by_code(judgements).items()),
+        "### By detector",
+        markdown_table(
+            ["code", "healthy runs with it", "harmful faults with it", "right where it is named first"],
+            by_detector(judgements),
+        ),
         "### Faults, by kind",
         markdown_table(
             ["fault", "found", "cause first", "named first", "accepted as the cause"], _kinds(judgements)
+        ),
+        "### Onset of faults that begin during the run",
+        markdown_table(
+            ["fault", "alarms that name it", "median error", "within 5 % of the run"], _onsets(judgements)
         ),
         "### Healthy runs, by task",
         markdown_table(["task", "false alarms"], _tasks(judgements, tasks)),
@@ -95,6 +104,18 @@ def _kinds(judgements: Sequence[Judgement]) -> list[tuple[object, ...]]:
                 (name, recall(of_kind), cause_first(of_kind), first_codes(of_kind), ", ".join(accepted))
             )
     return rows
+
+
+def _onsets(judgements: Sequence[Judgement]) -> list[tuple[object, ...]]:
+    return [
+        (
+            kind,
+            len(errors),
+            f"{100 * statistics.median(errors):.1f} % of the run",
+            share_of(e <= 0.05 for e in errors),
+        )
+        for kind, errors in onset_errors(faulty(judgements)).items()
+    ]
 
 
 def _tasks(judgements: Sequence[Judgement], tasks: Sequence[str]) -> list[tuple[object, ...]]:

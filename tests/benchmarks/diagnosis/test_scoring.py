@@ -10,9 +10,19 @@ import pytest
 
 from benchmarks.diagnosis.configuration import Config, draw
 from benchmarks.diagnosis.faults import FAULTS, fault_named, kinds_of
-from benchmarks.diagnosis.scoring import Share, cause_first, false_alarms, faulty, judge, recall
+from benchmarks.diagnosis.scoring import (
+    Share,
+    by_detector,
+    cause_first,
+    false_alarms,
+    faulty,
+    judge,
+    onset,
+    onset_errors,
+    recall,
+)
 from benchmarks.diagnosis.table import render
-from benchmarks.diagnosis.tasks import TASKS, tasks_of
+from benchmarks.diagnosis.tasks import SPLITS, TASKS, tasks_of
 from benchmarks.diagnosis.trials import Trial, is_worse, natural_fault, plan
 from traindoctor.finding import Diagnosis, Finding, Remedy, Severity, Skipped, Verdict
 from traindoctor.run import Run
@@ -66,7 +76,7 @@ def test_counts():
         judged(trial("nan-in-data"), finding("TD101"), finding("TD103")),
         judged(trial("nan-in-data")),
         judged(trial("nan-in-data", harmful=False)),
-        judged(trial("lr-jump", held_out=True), finding("TD307")),
+        judged(trial("weights-reset", held_out=True), finding("TD307")),
     ]
     seen, unseen = faulty(judgements, held_out=False), faulty(judgements, held_out=True)
     assert false_alarms(judgements) == Share(1, 3)
@@ -75,7 +85,7 @@ def test_counts():
     assert recall(unseen) == cause_first(unseen) == Share(1, 1)
     text = render("tune", judgements)
     assert "| false alarms on healthy runs | 1/3 = 33.3 %" in text
-    assert "| lr-jump (held out) | 1/1" in text
+    assert "| weights-reset (held out) | 1/1" in text
     assert "| TD999 | 8/8" in text
 
 
@@ -95,11 +105,39 @@ def test_labels_of_runs_that_go_wrong_by_themselves():
 
 
 def test_splits_share_no_task_and_held_out_kinds_never_reach_tuning():
-    assert not {t.name for t in tasks_of("tune")} & {t.name for t in tasks_of("report")}
-    assert len(tasks_of("tune")) + len(tasks_of("report")) == len(TASKS)
-    assert any(kind.held_out for kind in FAULTS)
-    assert not any(kind.held_out for kind in kinds_of("tune"))
-    assert not any(kind.held_out for _, _, kinds in plan("tune", 40) for kind in kinds)
+    tasks = [{t.name for t in tasks_of(split)} for split in SPLITS]
+    assert sum(map(len, tasks)) == len(set().union(*tasks)) == len(TASKS)
+    held_out = {kind.name for kind in FAULTS if kind.held_out}
+    assert len(held_out) >= 5
+    for split in ("tune", "review"):
+        assert not held_out & {kind.name for kind in kinds_of(split)}
+        assert not any(kind.name in held_out for _, _, kinds in plan(split, 40) for kind in kinds)
+    assert held_out <= {kind.name for kind in kinds_of("report")}
+    assert not any(kind.reviewed for kind in kinds_of("tune"))
+
+
+def test_onset_errors_are_shares_of_the_run():
+    config = fault_named("nan-in-data").of(draw("tune", 1), 0)
+    began = onset(replace(trial("nan-in-data"), config=config))
+    assert 0.05 * config.n_steps - 1 <= began <= 0.9 * config.n_steps + 1
+    assert math.isnan(onset(trial("lr-too-high")))
+    late = judged(replace(trial("nan-in-data"), config=config), finding("TD103"))
+    ((kind, errors),) = onset_errors([late, judged(trial("nan-in-data")), judged(trial(""))]).items()
+    assert (kind, errors) == ("nan-in-data", [pytest.approx(began / config.n_steps)])
+
+
+def test_each_detector_is_counted_by_runs():
+    judgements = [
+        judged(trial(""), finding("TD103"), finding("TD101")),
+        judged(trial("")),
+        judged(trial("nan-in-data"), finding("TD103")),
+        judged(trial("lr-too-high"), finding("TD103"), finding("TD301")),
+    ]
+    assert {code: rest for code, *rest in by_detector(judgements)} == {
+        "TD101": [Share(1, 2), Share(0, 2), Share(0, 0)],
+        "TD103": [Share(1, 2), Share(2, 2), Share(1, 2)],
+        "TD301": [Share(0, 2), Share(1, 2), Share(0, 0)],
+    }
 
 
 def test_a_longer_plan_only_adds():

@@ -108,6 +108,29 @@ def test_faults_leave_their_mark_in_the_record(config):
     assert run_of("decays-too-early", schedule="cosine").series["lr/0"].values[-1] < 1e-3
 
 
+def test_faults_held_out_of_tuning_leave_their_mark(config):
+    def run_of(kind: str, **changes):
+        return train(fault_named(kind).of(replace(config, **changes), 0), "0", record=True).run
+
+    detached = run_of("detached-trunk")
+    assert "1.weight" not in detached.parameters["grad_norm"]
+    assert detached.parameters["grad_norm"]["6.weight"].values.all()
+    settings = run_of("momentum-too-high").info.optimizers[0].groups[0]
+    assert 0.995 <= settings["betas"][0] < 1.0
+    assert run_of("huge-epsilon").info.optimizers[0].groups[0]["eps"] >= 0.1
+    reset = run_of("weights-reset").parameters["update_ratio"]["1.weight"].values
+    assert reset[-1] < 1.0  # the reset is no update of the optimizer's
+    spent = run_of("scheduler-per-step", schedule="exponential", per_epoch=True).series["lr/0"].values
+    assert spent[-1] < 1e-3 * spent[0]
+    assert run_of("endless-warmup", schedule="warmup-cosine").series["lr/0"].values.max() < 1e-3
+    assert run_of("softmax-in-model").series["loss/train"].values.min() > 0.3
+    final = {
+        kind: train(fault_named(kind).of(config, 0)).final
+        for kind in ("labels-off-by-one", "validation-unscaled")
+    }
+    assert all(value > 1.1 * train(config).final for value in final.values()), final
+
+
 def test_clipping_and_accumulation_are_recorded(config):
     run = train(replace(config, clip_norm=0.01, accumulation=2, batch_size=16), "0", record=True).run
     assert set(run.series["micro_batches"].values) == {2}
