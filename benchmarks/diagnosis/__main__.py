@@ -29,7 +29,7 @@ N_DRAWS = {"tune": 110, "review": 246, "report": 336}
 
 ACCURACY = Path("docs/accuracy.md")
 START, END = "<!-- rivals: begin -->", "<!-- rivals: end -->"
-FROZEN = "2026-11-21, 19:00 UTC"
+FROZEN = "2026-11-21 at 18:59 UTC, at commit 8218d33"
 INTRODUCTION = f"""# How right the detectors are
 
 Made by `python -m benchmarks.diagnosis all`; how the runs are made is in `benchmarks/diagnosis/README.md`.

@@ -39,8 +39,8 @@ def _onsets(found: Sequence[Answer]) -> str:
     return (
         f"within one evaluation of the label in {share_of(e <= 1.0 for e in known)} of the runs where one "
         f"was found; {share_of(has_right_onset(a) for a in rows)} of all runs labelled overfitting with an "
-        "onset are right, with the onset within one evaluation or, where none was found, with an answer that the "
-        "corpus accepts beside overfitting"
+        "onset are right: within one evaluation or, where none was found, with an answer that the corpus "
+        "accepts beside overfitting"
     )
 
 
