@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from traindoctor.headline import HEADLINES, headline_rank
-from traindoctor.names import LOSS_VALIDATION
+from traindoctor.names import LOSS_VALIDATION, in_words
 from traindoctor.run import Floats, Run, Series
 from traindoctor.text import Text
 
@@ -63,7 +63,9 @@ def validation_loss(run: Run) -> Measure | None:
     finite = series.finite() if series is not None else None
     if finite is None or not len(finite):
         return None
-    return Measure(LOSS_VALIDATION, f"{_split_words(run, LOSS_VALIDATION)} loss", finite, is_loss=True)
+    return Measure(
+        LOSS_VALIDATION, in_words(f"loss/{_split_words(run, LOSS_VALIDATION)}"), finite, is_loss=True
+    )
 
 
 @memoised
@@ -112,7 +114,7 @@ def _metric(run: Run, name: str) -> Measure:
     values: Floats = np.log(series.values) if is_log else series.values
     shown = _short((info.source_name if info is not None else "") or quantity)
     label = (
-        f"{_split_words(run, name)} {quantity}"
+        in_words(f"{quantity}/{_split_words(run, name)}")
         if shown == quantity or quantity == "accuracy"
         else Text("metric {shown}", shown=shown)
     )

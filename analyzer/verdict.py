@@ -11,7 +11,7 @@ from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Severity, Verdict
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run, Series
-from traindoctor.text import Opening, Text, counted, joined
+from traindoctor.text import Opening, Text, counted
 
 from .extent import Extent, extent
 from .measures import held_out
@@ -38,7 +38,7 @@ def conclude(run: Run, findings: Sequence[Finding], n_passed: int) -> Verdict:
     serious = [finding for finding in findings if finding.severity is not Severity.INFO]
     if serious:
         what, action = Opening(serious[0].message), Opening(serious[0].remedy.text)
-        return Verdict("findings", joined(" ", [what, action]) if action else what)
+        return Verdict("findings", Text("{first} {second}", first=what, second=action) if action else what)
     why = _not_assessable(run)
     if why:
         return Verdict("not-assessable", why)
@@ -85,7 +85,7 @@ def _not_assessable(run: Run) -> str:
 
 def _nothing_recorded(run: Run) -> str:
     if is_native(run):
-        return (
+        return Text(
             "Not assessable: no optimizer step was recorded. "
             "Check that the script trains in the watched process and calls optimizer.step()."
         )

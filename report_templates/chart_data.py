@@ -11,9 +11,6 @@ from .figures import DrawnFigure, PlotArea
 from .language import _
 from .page_model import Figure, Page
 
-PARTS_COUNT = frozenset({"epoch", "% of the run"})
-"""Axes on which the read-out shows fractions."""
-
 
 def chart_data(page: Page, drawn: Mapping[str, DrawnFigure]) -> dict[str, Any]:
     """JSON values: the words of the controls, and an entry for each figure with a time axis.
@@ -23,11 +20,27 @@ def chart_data(page: Page, drawn: Mapping[str, DrawnFigure]) -> dict[str, Any]:
         drawn: id of a figure -> its drawing.
     """
     charts: dict[str, Any] = {}
+    lists = _Lists()
     for figure in page.figures:
         if drawn[figure.id].areas:
-            charts[figure.id] = _chart(figure, drawn[figure.id])
+            charts[figure.id] = _chart(figure, drawn[figure.id], lists)
             charts[figure.id]["has_controls"] = figure is not page.headline.figure
-    return {"words": words(), "charts": charts}
+    return {"words": words(), "charts": charts, "lists": lists.kept}
+
+
+class _Lists:
+    """Lists of numbers, each kept once: the same curve stands in several charts."""
+
+    def __init__(self) -> None:
+        self.kept: list[list[float | None]] = []
+        self._places: dict[tuple[float | None, ...], int] = {}
+
+    def place(self, values: list[float | None]) -> int:
+        """Index of the list."""
+        place = self._places.setdefault(tuple(values), len(self.kept))
+        if place == len(self.kept):
+            self.kept.append(values)
+        return place
 
 
 def words() -> dict[str, str]:
@@ -42,49 +55,50 @@ def words() -> dict[str, str]:
     }
 
 
-def _chart(figure: Figure, drawn: DrawnFigure) -> dict[str, Any]:
+def _chart(figure: Figure, drawn: DrawnFigure, lists: _Lists) -> dict[str, Any]:
     stack = figure.drawing
     assert isinstance(stack, Stack)
     panels = [
-        _panel(panel, area, len(stack.panels)) for panel, area in zip(stack.panels, drawn.areas, strict=True)
+        _panel(panel, area, len(stack.panels), lists)
+        for panel, area in zip(stack.panels, drawn.areas, strict=True)
     ]
     return {
         "unit": stack.x_label,
-        "whole": stack.x_label not in PARTS_COUNT,
+        "whole": stack.x_label not in (_("epoch"), _("% of the run")),
         "name": stack.x_name,
         "limits": list(stack.x_limits),
         "panels": panels,
-        "axes": [_axis(axis) for axis in stack.axes],
+        "axes": [_axis(axis, lists) for axis in stack.axes],
     }
 
 
-def _panel(panel: Panel, area: PlotArea, n_panels: int) -> dict[str, Any]:
+def _panel(panel: Panel, area: PlotArea, n_panels: int, lists: _Lists) -> dict[str, Any]:
     return {
         "area": [round(v, 2) for v in (area.left, area.top, area.right, area.bottom)],
         "x": [area.x_first, area.x_last],
         "y": [area.y_first, area.y_last],
         "log": panel.is_log,
         "label": panel.y_label if n_panels > 1 else "",
-        "curves": [_curve(curve) for curve in panel.curves],
+        "curves": [_curve(curve, lists) for curve in panel.curves],
     }
 
 
-def _axis(axis: FurtherAxis) -> dict[str, Any]:
+def _axis(axis: FurtherAxis, lists: _Lists) -> dict[str, Any]:
     return {
         "name": axis.name,
         "label": axis.label,
         "prefix": axis.prefix,
         "suffix": axis.suffix,
-        "steps": [_place(x) for x in axis.steps],
-        "values": [_rounded(x, 7) for x in axis.values],
+        "steps": lists.place([_place(x) for x in axis.steps]),
+        "values": lists.place([_rounded(x, 7) for x in axis.values]),
     }
 
 
-def _curve(curve: Curve) -> dict[str, Any]:
+def _curve(curve: Curve, lists: _Lists) -> dict[str, Any]:
     return {
         "label": curve.label,
-        "x": [_place(x) for x in curve.x],
-        "y": [_rounded(y, 4) for y in curve.y],
+        "x": lists.place([_place(x) for x in curve.x]),
+        "y": lists.place([_rounded(y, 4) for y in curve.y]),
         "stepped": curve.is_stepped,
     }
 

@@ -11,12 +11,17 @@ from traindoctor.comparison import Comparison
 from traindoctor.errors import UsageError
 
 from .files import write_file
+from .language import speaking
 
 FORMATS = ("text", "html", "md", "json")
 
 
 def render_comparison(
-    comparison: Comparison, destination: str | os.PathLike[str] | IO[bytes], format: str
+    comparison: Comparison,
+    destination: str | os.PathLike[str] | IO[bytes],
+    format: str,
+    *,
+    language: str = "en",
 ) -> None:
     """Write a comparison.
 
@@ -24,12 +29,14 @@ def render_comparison(
         comparison: what `compare` returned.
         destination: a file, replaced once the text is complete, or a binary stream.
         format: one of FORMATS.
+        language: one of `language.LANGUAGES`.
 
     Raises:
-        UsageError: the format is unknown.
+        UsageError: the format or the language is unknown.
         RenderError: the file could not be written.
     """
-    content = comparison_bytes(comparison, format)
+    with speaking(language):
+        content = comparison_bytes(comparison, format)
     if isinstance(destination, (str, os.PathLike)):
         write_file(Path(destination), content)
     else:

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from .chart_model import HeatMap
 from .figure_style import INK, NORMAL, SMALL, WIDTH, new_figure, place, step_ticks
-from .language import _
+from .language import _, looked_up
 from .number_format import name, number
 
 ZERO, NOT_FINITE, NOT_RECORDED = "#000000", "#E8384F", "#B9BDC4"
@@ -129,6 +129,6 @@ def _legend(figure: Figure, heat: HeatMap, left: float) -> None:
     unit = (
         _("log colour scale")
         if heat.unit in {"", "dimensionless"}
-        else _("{unit}, log colour scale", unit=heat.unit)
+        else _("{unit}, log colour scale", unit=looked_up(heat.unit))
     )
     figure.text((full_width - 0.04) / full_width, y, unit, fontsize=SMALL, va="baseline", ha="right")

@@ -15,6 +15,7 @@ from traindoctor.finding import Diagnosis
 from traindoctor.plugins import load_plugins
 
 from .files import write_file
+from .language import speaking
 
 
 class Report(Protocol):
@@ -98,6 +99,7 @@ def render(
     format: str | None = None,
     *,
     methods: Mapping[str, str] | None = None,
+    language: str = "en",
 ) -> None:
     """Write one report.
 
@@ -107,15 +109,17 @@ def render(
             stream: text streams take the text formats only.
         format: a name of `format_names()`; None: by the ending of the destination.
         methods: code -> text of how the check decides, for the appendix.
+        language: one of `language.LANGUAGES`.
 
     Raises:
-        UsageError: the format is unknown, or a text stream is to take a binary format.
+        UsageError: the format or the language is unknown, or a text stream is to take a binary format.
         MissingDependencyError: the format needs a package or library that is not installed.
         PluginError: a third-party format could not be loaded or failed.
         RenderError: the file could not be written.
     """
     chosen = _chosen(format, destination)
-    content = _content(chosen, diagnosis, methods or {})
+    with speaking(language):
+        content = _content(chosen, diagnosis, methods or {})
     if isinstance(destination, (str, os.PathLike)):
         write_file(Path(destination), content)
     elif not isinstance(destination, io.TextIOBase):

@@ -63,7 +63,7 @@ def _annotation(level: Level, finding: Finding, words: str, unit: str) -> str:
     title, detail = split_message(finding.message)
     where = fmt.span(unit, finding.first_step, finding.last_step)
     parts = [
-        f"{title}.",
+        _("{words}.", words=title),
         detail,
         fmt.prose(_("Do: {text}", text=finding.remedy.text) if finding.remedy.text else ""),
     ]

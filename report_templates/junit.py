@@ -11,6 +11,7 @@ from traindoctor.gate import Standing
 from traindoctor.gating import judge
 
 from . import number_format as fmt
+from .language import _, evidence_name
 from .page_findings import SEVERITY_WORDS, split_message
 from .page_gate import judged
 
@@ -70,17 +71,25 @@ def _case(suite: ElementTree.Element, code: str, name: str, number: int = 1) -> 
 def _found(case: ElementTree.Element, finding: Finding, standing: Standing, unit: str) -> None:
     title, detail = split_message(finding.message)
     lines = [
-        f"{SEVERITY_WORDS[finding.severity]}, confidence {fmt.percent(finding.confidence, 2)}, "
-        f"{fmt.span(unit, finding.first_step, finding.last_step)}",
-        title + ".",
+        _(
+            "{severity}, confidence {confidence}, {span}",
+            severity=SEVERITY_WORDS[finding.severity],
+            confidence=fmt.percent(finding.confidence, 2),
+            span=fmt.span(unit, finding.first_step, finding.last_step),
+        ),
+        _("{words}.", words=title),
         detail,
-        *([f"Do: {fmt.prose(finding.remedy.text)}"] if finding.remedy.text else []),
+        *([_("Do: {text}", text=fmt.prose(finding.remedy.text))] if finding.remedy.text else []),
         *(
-            f"{fmt.name(name.replace('_', ' '))}: {fmt.quantity(value, finding.units[name])}"
+            f"{fmt.name(evidence_name(name))}: {fmt.quantity(value, finding.units[name])}"
             for name, value in finding.evidence.items()
         ),
-        *([f"Parameters: {', '.join(map(fmt.name, finding.parameters[:8]))}"] if finding.parameters else []),
-        "" if standing.is_new else "The base run has this finding too.",
+        *(
+            [_("Parameters: {names}", names=", ".join(map(fmt.name, finding.parameters[:8])))]
+            if finding.parameters
+            else []
+        ),
+        "" if standing.is_new else _("The base run has this finding too."),
         fmt.prose(standing.why, 200),
     ]
     text = "\n".join(line for line in lines if line)

@@ -12,6 +12,7 @@ from traindoctor.run import Floats, Run, Series
 
 from . import number_format as fmt
 from .chart_model import Curve, Mark, Panel, Stack
+from .language import _, looked_up, tr
 from .page_axes import further_axes
 from .page_metrics import held_out_word, metric_panels
 from .page_model import Cell, Column, Figure, Section, Table
@@ -29,9 +30,9 @@ def overview_figure(diagnosis: Diagnosis) -> Figure | None:
     if panel is None:
         return None
     drawing = _stack((panel,), diagnosis)
-    caption = "Loss over training. Solid line: median; band: smallest to largest value."
+    caption = _("Loss over training. Solid line: median; band: smallest to largest value.")
     if drawing.lanes:
-        caption += " Bars below: the part of the run each finding concerns."
+        caption += _(" Bars below: the part of the run each finding concerns.")
     return Figure("overview", loss_message(diagnosis), caption, drawing)
 
 
@@ -47,11 +48,11 @@ def curves_section(diagnosis: Diagnosis) -> Section | None:
     figure = Figure(
         "curves",
         loss_message(diagnosis),
-        "All plots share the x axis. Lines are medians; bands run from the smallest to the largest value.",
+        _("All plots share the x axis. Lines are medians; bands run from the smallest to the largest value."),
         drawing,
         _curves_table(run),
     )
-    return Section("curves", "Learning curves", (figure,))
+    return Section("curves", _("Learning curves"), (figure,))
 
 
 def _stack(panels: tuple[Panel, ...], diagnosis: Diagnosis) -> Stack:
@@ -71,10 +72,10 @@ def schedule_figure(diagnosis: Diagnosis) -> Figure | None:
     first, last = _x_limits(run)
     if prescribed is not None and len(prescribed):
         last = max(last, float(prescribed.steps[-1]))
-    title, caption = "Recorded learning rate over the loss", "The learning rate as it was recorded."
+    title, caption = _("Recorded learning rate over the loss"), _("The learning rate as it was recorded.")
     if prescribed is not None:
-        title = "Recorded and prescribed learning rate over the loss"
-        caption = "Dashed: the prescribed learning rate, step by step."
+        title = _("Recorded and prescribed learning rate over the loss")
+        caption = _("Dashed: the prescribed learning rate, step by step.")
     drawing = Stack(tuple(p for p in (panel, loss) if p is not None), x_label(run), (first, last))
     return Figure("schedule", title, caption, drawing)
 
@@ -83,24 +84,31 @@ def loss_message(diagnosis: Diagnosis) -> str:
     """The loss curves in one sentence."""
     run = diagnosis.run
     validation, train = run.get(names.LOSS_VALIDATION), run.get(names.LOSS_TRAIN)
-    for series, label in ((validation, "Validation loss"), (train, "Training loss")):
+    for series, label in ((validation, _("Validation loss")), (train, _("Training loss"))):
         kept = series.finite() if series is not None else None
         if kept is not None and len(kept) > 1:
             best = int(np.argmin(kept.values))
             first, lowest, last = (fmt.number(float(kept.values[at])) for at in (0, best, -1))
             where = fmt.place(run.info.x_unit, int(kept.steps[best]))
-            return f"{label} goes from {first} to {last}; its lowest value is {lowest} at {where}"
+            return _(
+                "{label} goes from {first} to {last}; its lowest value is {lowest} at {where}",
+                label=label,
+                first=first,
+                last=last,
+                lowest=lowest,
+                where=where,
+            )
     return (
-        "No finite loss was recorded"
+        _("No finite loss was recorded")
         if train is None or not len(train.finite())
-        else "A single value of the loss was recorded"
+        else _("A single value of the loss was recorded")
     )
 
 
 def x_label(run: Run) -> str:
     """Title of the x axis."""
     unit = run.info.x_unit
-    return "optimizer step" if unit == "optimizer steps" else x_axis.nouns(fmt.name(unit, 40))[0]
+    return _("optimizer step") if unit == "optimizer steps" else tr(x_axis.nouns(fmt.name(unit, 40))[0])
 
 
 def loss_panel(diagnosis: Diagnosis) -> Panel | None:
@@ -110,17 +118,17 @@ def loss_panel(diagnosis: Diagnosis) -> Panel | None:
     curves: list[Curve] = []
     marks: list[Mark] = []
     if train is not None:
-        curves.append(noisy_curve(train, "train", 0))
+        curves.append(noisy_curve(train, _("train"), 0))
         marks += _non_finite(train)
     if validation is not None:
         curves.append(exact_curve(validation, held_out_word(run, names.LOSS_VALIDATION), 1))
         marks += _non_finite(validation) + _best(validation)
     test = run.get("loss/test")
     if test is not None and len(test) > 1:
-        curves.append(exact_curve(test, "test", 2))
+        curves.append(exact_curve(test, _("test"), 2))
     if not curves:
         return None
-    return Panel("loss", _drawn(curves), _labelled_once(marks), _spans_decades(curves), 1.6)
+    return Panel(_("loss"), _drawn(curves), _labelled_once(marks), _spans_decades(curves), 1.6)
 
 
 def lr_panel(run: Run, prescribed: Series | None = None) -> Panel | None:
@@ -132,32 +140,32 @@ def lr_panel(run: Run, prescribed: Series | None = None) -> Panel | None:
     curves = [
         exact_curve(
             series,
-            "recorded" if len(distinct) == 1 else fmt.name(f"group {group}", 24),
+            _("recorded") if len(distinct) == 1 else fmt.name(_("group {label}", label=group), 24),
             index,
             is_stepped=True,
         )
         for index, (group, series) in enumerate(distinct[:_MAX_LR_GROUPS])
     ]
     if prescribed is not None and len(prescribed):
-        curves.append(exact_curve(prescribed, "prescribed", 2 if len(curves) < 2 else 3, dash=1))
+        curves.append(exact_curve(prescribed, _("prescribed"), 2 if len(curves) < 2 else 3, dash=1))
     curves = list(_drawn(curves))
     if not curves:
         return None
     peaks = [float(curve.y.max()) for curve in curves if curve.y.max() > 0]
     is_log = len(peaks) == len(curves) and max(peaks) > 10 * min(peaks)
-    return Panel("learning rate", tuple(curves), (), is_log)
+    return Panel(_("learning rate"), tuple(curves), (), is_log)
 
 
 def _gradient_panel(run: Run) -> Panel | None:
     before, used = run.get(names.GRAD_NORM_PRECLIP), run.get(names.GRAD_NORM)
-    curves = [noisy_curve(before, "before clipping", 3)] if before is not None else []
+    curves = [noisy_curve(before, _("before clipping"), 3)] if before is not None else []
     if used is not None:
-        curves.append(noisy_curve(used, "after clipping" if before is not None else "all gradients", 0))
+        curves.append(noisy_curve(used, _("after clipping") if before is not None else _("all gradients"), 0))
     marks = _labelled_once(
         [m for series in (before, used) if series is not None for m in _non_finite(series)]
     )
     kept = _drawn(curves)
-    return Panel("gradient norm", kept, marks, _spans_decades(kept)) if kept else None
+    return Panel(_("gradient norm"), kept, marks, _spans_decades(kept)) if kept else None
 
 
 def _drawn(curves: list[Curve]) -> tuple[Curve, ...]:
@@ -185,7 +193,7 @@ def _non_finite(series: Series) -> list[Mark]:
     if len(spans) > 50:
         spans = [(spans[0][0], spans[-1][1])]
     return [
-        Mark("non-finite", first, last, "NaN or infinite" if index == 0 else "", "critical")
+        Mark("non-finite", first, last, _("NaN or infinite") if index == 0 else "", "critical")
         for index, (first, last) in enumerate(spans)
     ]
 
@@ -202,7 +210,7 @@ def _best(validation: Series) -> list[Mark]:
         return []
     best = int(np.argmin(kept.values))
     step, value = int(kept.steps[best]), float(kept.values[best])
-    return [Mark("point", step, step, f"best {fmt.number(value)}", "neutral", value)]
+    return [Mark("point", step, step, _("best {value}", value=fmt.number(value)), "neutral", value)]
 
 
 def _lanes(diagnosis: Diagnosis) -> tuple[Mark, ...]:
@@ -228,23 +236,24 @@ def _curves_table(run: Run) -> Table:
     wanted = [
         (label, run.get(name), names.unit_of(name))
         for label, name in (
-            ("training loss", names.LOSS_TRAIN),
-            ("validation loss", names.LOSS_VALIDATION),
-            ("validation accuracy", names.ACCURACY_VALIDATION),
-            ("gradient norm", names.GRAD_NORM),
-            ("gradient norm before clipping", names.GRAD_NORM_PRECLIP),
+            (_("training loss"), names.LOSS_TRAIN),
+            (_("validation loss"), names.LOSS_VALIDATION),
+            (_("validation accuracy"), names.ACCURACY_VALIDATION),
+            (_("gradient norm"), names.GRAD_NORM),
+            (_("gradient norm before clipping"), names.GRAD_NORM_PRECLIP),
         )
     ]
     wanted += [
-        (f"learning rate, group {fmt.name(g, 40)}", s, "1/step") for g, s in run.learning_rates().items()
+        (_("learning rate, group {label}", label=fmt.name(g, 40)), s, "1/step")
+        for g, s in run.learning_rates().items()
     ]
     kept = [(label, series, unit) for label, series, unit in wanted if series is not None][:8]
     first, last = _x_limits(run)
     at = np.unique(np.linspace(first, last, _TABLE_ROWS).round().astype(np.int64))
     columns = (
-        Column(x_axis.nouns(fmt.name(run.info.x_unit, 40))[0], align="right"),
+        Column(tr(x_axis.nouns(fmt.name(run.info.x_unit, 40))[0]), align="right"),
         *(
-            Column(label, "" if unit in {"fraction", "1/step", "loss units"} else unit, "right")
+            Column(label, "" if unit in {"fraction", "1/step", "loss units"} else looked_up(unit), "right")
             for label, _, unit in kept
         ),
     )
@@ -253,8 +262,8 @@ def _curves_table(run: Run) -> Table:
     for index, step in enumerate(at):
         cells = [_at_step(held[index], series, int(step), unit) for held, series, unit in values]
         rows.append((fmt.count(int(step)), *cells))
-    note = "The last value recorded at or before each place; – where there is none yet."
-    return Table("Values at regular distances", columns, tuple(rows), note, is_folded=True)
+    note = _("The last value recorded at or before each place; – where there is none yet.")
+    return Table(_("Values at regular distances"), columns, tuple(rows), note, is_folded=True)
 
 
 def _at_step(held: float, series: Series, step: int, unit: str) -> str:

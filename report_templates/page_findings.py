@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from traindoctor.finding import Diagnosis, Finding, Severity
-from traindoctor.text import Text
+from traindoctor.text import SENTENCE_END, Text
 
 from . import number_format as fmt
 from .language import _, evidence_name, tr
@@ -97,6 +95,6 @@ def split_message(message: str) -> tuple[str, str]:
     ('Loss rises by 0.3 after step 7', 'It had been falling.')
     """
     text = fmt.prose(message)
-    parts = re.split(r"(?<=[^\d\s][.!?])\s+(?=[A-Z(])|(?<=\d[.!?])\s+(?=[A-Z(])", text, maxsplit=1)
-    head = parts[0].removesuffix(".") or _("No message")
+    parts = SENTENCE_END.split(text, maxsplit=1)
+    head = parts[0].rstrip(".。") or _("No message")
     return head, parts[1] if len(parts) > 1 else ""

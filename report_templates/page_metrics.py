@@ -11,7 +11,7 @@ from traindoctor.text import Text
 
 from . import number_format as fmt
 from .chart_model import Panel
-from .language import _, tr
+from .language import _, looked_up, tr
 from .page_model import Block, Cell, Column, Fact, Section, Spark, Table
 from .thinning import exact_curve, sparkline
 
@@ -71,7 +71,7 @@ def metrics_section(run: Run) -> Section | None:
 def held_out_word(run: Run, name: str) -> str:
     """`validation`, or `test` where test values stand in for validation."""
     split = _info(run, name).split
-    return split if split in _SPLITS else name.rpartition("/")[2]
+    return looked_up(split if split in _SPLITS else name.rpartition("/")[2])
 
 
 def better(run: Run, name: str) -> str:

@@ -10,7 +10,7 @@ from traindoctor.text import Text
 
 from . import number_format as fmt
 from .heat_map_data import final_median, heat_map, in_forward_order
-from .language import _, tr
+from .language import _, looked_up, tr
 from .page_curves import x_label
 from .page_model import Block, Cell, Column, Figure, Paragraph, Section, Spark, Table
 from .thinning import sparkline
@@ -176,7 +176,7 @@ def _value_table(run: Run, quantity: str, title: str) -> Table:
         _("{left_out} not listed.", left_out=fmt.plural(left_out, "more parameter")) if left_out > 0 else ""
     )
     return Table(
-        f"{title}, {unit_of(quantity)}" if unit_of(quantity) else title,
+        f"{title}, {looked_up(unit_of(quantity))}" if unit_of(quantity) else title,
         columns,
         tuple(rows),
         note,

@@ -75,7 +75,7 @@ def _card(card: FindingCard, diagnosis: Diagnosis, order: Mapping[str, int], ind
         span=card.span,
         confidence=card.confidence,
     )
-    lines = [f"{head}  ({words})" if words else head, *_wrapped(f"{card.title}.", "  ")]
+    lines = [f"{head}  ({words})" if words else head, *_wrapped(_("{words}.", words=card.title), "  ")]
     lines += _wrapped(card.detail, "  ") if card.detail else []
     lines += _wrapped(_("Do: {action}", action=card.action), "  ") if card.action else []
     for symptom in card.symptoms:
@@ -108,7 +108,7 @@ def _block(block: Block) -> Iterator[str]:
         yield block.caption
         yield from textwrap.indent(block.text, "    ").splitlines()
     elif isinstance(block, Figure):
-        yield from _wrapped(f"{block.title}.")
+        yield from _wrapped(_("{words}.", words=block.title))
         yield from _sparks(block)
     else:
         yield from _wrapped(_("{state}: {verdict}", state=block.severity, verdict=block.title))

@@ -73,6 +73,8 @@ def _unmarked(path: Path) -> Iterator[str | tuple[str, str]]:
         return
     tree = ast.parse(path.read_text(encoding="utf-8"))
     yield from _nouns(tree)
+    if path.name == "names.py":
+        yield from _series_units(tree)
     if path.parent.name != "detectors" and path.name not in _EVIDENCE_FILES:
         return
     for node in ast.walk(tree):
@@ -108,6 +110,13 @@ def _nouns(tree: ast.AST) -> Iterator[tuple[str, str]]:
             for noun in ast.walk(node.args[1]):
                 if isinstance(noun, ast.Constant) and isinstance(noun.value, str):
                     yield f"{{n}} {noun.value}", f"{{n}} {noun.value}s"
+
+
+def _series_units(tree: ast.AST) -> Iterator[str]:
+    """Units of the recorded quantities."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Quantity":
+            yield from _worded(node.args[1])
 
 
 def _evidence(node: ast.Dict) -> Iterator[str]:

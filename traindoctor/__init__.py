@@ -121,23 +121,26 @@ def diagnose_study(
     return study_diagnosis(Path(path), name, lambda run: diagnose(run, select=select, ignore=ignore))
 
 
-def render(diagnosis: Diagnosis, path: str | Path | IO[bytes], format: str = "") -> None:
+def render(
+    diagnosis: Diagnosis, path: str | Path | IO[bytes], format: str = "", *, language: str = "en"
+) -> None:
     """Write a report.
 
     Args:
         diagnosis: from `diagnose`.
         path: file to write, or a binary stream.
         format: `html`, `pdf`, `md` or `json`; taken from the suffix of `path` when empty.
+        language: `en`, or `zh` for Simplified Chinese; JSON is English in any case.
 
     Raises:
-        UsageError: the format is unknown.
+        UsageError: the format or the language is unknown.
         MissingDependencyError: the format needs a package or system library that is not installed.
         RenderError: the file could not be written.
     """
     from .analyzer.catalog import methods
     from .report_templates.formats import render as render_report
 
-    render_report(diagnosis, path, format or None, methods=methods())
+    render_report(diagnosis, path, format or None, methods=methods(), language=language)
 
 
 def notebook_html(diagnosis: Diagnosis) -> str:

@@ -15,6 +15,7 @@ from .cli_check import check
 from .cli_comment import comment
 from .cli_compare import compare
 from .cli_env import env
+from .cli_live import live
 from .cli_lr_find import lr_find, seed_options
 from .cli_options import RUN_HELP, lang_option, log_options, percent, runs_option
 from .cli_output import FORMATS_HELP, formats_asked_for, write_report
@@ -427,6 +428,7 @@ def explain(code: str | None) -> None:
 cli.add_command(check)
 cli.add_command(compare)
 cli.add_command(comment)
+cli.add_command(live)
 cli.add_command(lr_find)
 cli.add_command(prescribe)
 cli.add_command(prove)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli_options import log_options, runs_option
+from .cli_options import lang_option, log_options, runs_option
 from .cli_output import FORMATS_HELP, formats_asked_for, write_report
 from .cli_runs import load_run
 from .console import progress
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 
 CHECK_HELP = (
-    "Findings are critical, warnings or notes. --fail-on critical and high fail on critical ones, medium on "
-    "warnings too, low on notes too, never on none. With --base, a finding fails only if the base run does "
-    "not have it: the same check, at least as severe, naming the same parameters. Defaults come from "
-    "[tool.traindoctor] of the nearest pyproject.toml (fail-on, select, ignore, base, format), then from "
-    "TRAINDOCTOR_FAIL_ON and so on, then from the options. Where $GITHUB_STEP_SUMMARY is set and no format "
-    "was asked for, Markdown is appended to it and an HTML file is written. "
-    "Exit codes: 0 nothing fails, 1 findings fail, 2 wrong call or settings, 3 the run cannot be analysed."
+    "Findings are critical, warnings or notes. --fail-on critical and high fail on critical ones, medium "
+    "on warnings too, low on notes too, never on none. With --base, a finding fails only if the base run "
+    "does not have it: the same check, at least as severe, naming the same parameters. Defaults come from "
+    "[tool.traindoctor] of the nearest pyproject.toml (fail-on, select, ignore, base, format, lang), then "
+    "from TRAINDOCTOR_FAIL_ON and so on, then from the options. Where $GITHUB_STEP_SUMMARY is set and no "
+    "format was asked for, Markdown is appended to it and an HTML file is written. Exit codes: 0 nothing "
+    "fails, 1 findings fail, 2 wrong call or settings, 3 the run cannot be analysed."
 )
 
 
@@ -102,6 +102,7 @@ def gate_options(function: Any) -> Any:
     default=None,
     help="Append Markdown to $GITHUB_STEP_SUMMARY.  [default: where no format was asked for]",
 )
+@lang_option
 @log_options
 @runs_option
 def check(
@@ -113,6 +114,7 @@ def check(
     formats: str | None,
     output: str | None,
     summary: bool | None,
+    lang: str,
     number: int | None,
     importer: str,
     columns: dict[str, str],
@@ -136,9 +138,9 @@ def check(
         fail_on,
         (select, ignore),
     )
-    failed = [error for name in wanted if (error := _written(diagnosis, name, output)) is not None]
+    failed = [error for name in wanted if (error := _written(diagnosis, name, output, lang)) is not None]
     if (formats is None if summary is None else summary) and os.environ.get(SUMMARY_VARIABLE):
-        append_summary(diagnosis, Path(os.environ[SUMMARY_VARIABLE]))
+        append_summary(diagnosis, Path(os.environ[SUMMARY_VARIABLE]), lang)
     assert diagnosis.gate is not None
     if not diagnosis.gate.is_passed:
         sys.exit(1)
@@ -165,14 +167,16 @@ def judged_diagnosis(
     return replace(found, gate=judge(found, fail_on, before), comparison=comparison)
 
 
-def append_summary(diagnosis: Diagnosis, path: Path) -> None:
+def append_summary(diagnosis: Diagnosis, path: Path, language: str = "en") -> None:
     """Append the Markdown to the summary of the CI step, within what is left of GitHub's limit."""
     from .errors import RenderError
+    from .report_templates.language import speaking
     from .report_templates.pull_request import SUMMARY_LIMIT, pull_request_text
 
     try:
         taken = path.stat().st_size if path.exists() else 0
-        text = "\n" + pull_request_text(diagnosis, limit=SUMMARY_LIMIT - taken - 1)
+        with speaking(language):
+            text = "\n" + pull_request_text(diagnosis, limit=SUMMARY_LIMIT - taken - 1)
         if taken + len(text.encode()) > SUMMARY_LIMIT:
             click.echo(f"traindoctor: {path} is full, the summary was left out", err=True)
             return
@@ -189,10 +193,10 @@ def _formats(formats: str | None, output: str | None) -> list[str]:
     return formats_asked_for(formats, output)
 
 
-def _written(diagnosis: Diagnosis, name: str, output: str | None) -> TraindoctorError | None:
+def _written(diagnosis: Diagnosis, name: str, output: str | None, language: str) -> TraindoctorError | None:
     """Render one format; what lacks a library is told after everything else was written."""
     try:
-        write_report(diagnosis, name, output)
+        write_report(diagnosis, name, output, language=language)
     except MissingDependencyError as error:
         return error
     return None

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .cli_check import ProjectCommand, gate_options, judged_diagnosis
-from .cli_options import log_options, runs_option
+from .cli_options import lang_option, log_options, runs_option
 from .cli_runs import load_run
 from .console import progress
 
@@ -27,6 +27,7 @@ COMMENT_HELP = (
 @click.option(
     "--key", default="", metavar="TEXT", help="Tells several comments on one pull request apart, e.g. a job."
 )
+@lang_option
 @log_options
 @runs_option
 def comment(
@@ -38,6 +39,7 @@ def comment(
     dry_run: bool,
     pr: int | None,
     key: str,
+    lang: str,
     number: int | None,
     importer: str,
     columns: dict[str, str],
@@ -51,6 +53,7 @@ def comment(
     """
     from .gating import level_of
     from .pull_request_comment import marker, post, pull_request_of
+    from .report_templates.language import speaking
     from .report_templates.pull_request import COMMENT_LIMIT, pull_request_text
 
     level_of(fail_on)
@@ -62,7 +65,8 @@ def comment(
         (select, ignore),
     )
     mark = marker(key)
-    text = pull_request_text(diagnosis, limit=COMMENT_LIMIT, report_url=_run_url(), marker=mark)
+    with speaking(lang):
+        text = pull_request_text(diagnosis, limit=COMMENT_LIMIT, report_url=_run_url(), marker=mark)
     if place is None:
         click.echo(text, nl=False)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from .cli_options import log_options, runs_option
+from .cli_options import lang_option, log_options, runs_option
 from .cli_runs import load_run
 from .console import progress
 from .errors import NothingRecordedError, UsageError
@@ -41,6 +41,7 @@ COMPARE_HELP = (
     show_default=True,
     help="What to align the curves on.",
 )
+@lang_option
 @log_options
 @runs_option
 def compare(
@@ -48,6 +49,7 @@ def compare(
     kind: str | None,
     output: str | None,
     axis: str,
+    lang: str,
     number: int | None,
     importer: str,
     columns: dict[str, str],
@@ -80,7 +82,8 @@ def compare(
         found = compare_diagnoses(
             [diagnose(run) for run in loaded], None if axis == "auto" else cast("XAxis", axis)
         )
-        render_comparison(found, sys.stdout.buffer if output in (None, "-") else str(output), chosen)
+        target = sys.stdout.buffer if output in (None, "-") else str(output)
+        render_comparison(found, target, chosen, language=lang)
     if output not in (None, "-"):
         click.echo(output)
 

@@ -74,6 +74,30 @@ def runs_option(function: Callable[..., T]) -> Callable[..., T]:
     return option(function)
 
 
+LANGUAGES = ("en", "zh")
+
+
+def lang_option(function: Callable[..., T]) -> Callable[..., T]:
+    """The language of a report: option, environment, [tool.traindoctor], English."""
+    option = click.option(
+        "--lang",
+        type=click.Choice(LANGUAGES),
+        envvar="TRAINDOCTOR_LANG",
+        default=_project_language,
+        show_default="en, or `lang` of [tool.traindoctor]",
+        help="Language of the report: English or Simplified Chinese; JSON is always English.",
+    )
+    return option(function)
+
+
+def _project_language() -> str:
+    """`lang` of the nearest pyproject.toml."""
+    from .project_settings import project_settings
+
+    found: str = project_settings(Path.cwd()).get("lang", LANGUAGES[0])
+    return found
+
+
 class ScriptCommand(click.Command):
     """A command whose line may end with `-- train.py …`; the words after `--` are put into `ctx.meta`."""
 

@@ -35,17 +35,19 @@ def formats_asked_for(formats: str, output: str | None) -> list[str]:
     return wanted
 
 
-def write_report(diagnosis: Diagnosis, name: str, output: str | None, *, open_it: bool = False) -> None:
+def write_report(
+    diagnosis: Diagnosis, name: str, output: str | None, *, open_it: bool = False, language: str = "en"
+) -> None:
     """Render one format to a file or to standard output, and print the path written."""
     from . import render
 
     with progress(f"drawing {name}"):
         if output == "-" or (output is None and name in ON_A_STREAM):
-            render(diagnosis, sys.stdout.buffer, name)
+            render(diagnosis, sys.stdout.buffer, name, language=language)
             sys.stdout.flush()
             return
         path = Path(output) if output else default_path(diagnosis, name)
-        render(diagnosis, path, name)
+        render(diagnosis, path, name, language=language)
     click.echo(path)
     if open_it:
         click.launch(str(path))

@@ -67,6 +67,7 @@ def prescribe(
     keep_runs: bool,
     seed_arg: str | None,
     formats: str,
+    lang: str,
     number: int | None,
     importer: str,
     columns: dict[str, str],
@@ -99,7 +100,7 @@ def prescribe(
     path = output or default_file(found)
     write_prescription(prescription, path, found)
     click.echo(f"\nwritten   {path}")
-    write_reports(case.diagnosis, prescription, formats)
+    write_reports(case.diagnosis, prescription, formats, lang)
     _say_next(prescription, found, path, words)
 
 

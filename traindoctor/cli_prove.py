@@ -98,6 +98,7 @@ def prove(
     keep_runs: bool,
     seed_arg: str | None,
     formats: str,
+    lang: str,
     number: int | None,
     importer: str,
     columns: dict[str, str],
@@ -162,4 +163,4 @@ def prove(
     click.echo(f"\nwritten   {place}")
     if formats:
         with progress("diagnosing"):
-            write_reports(diagnose(found), prescription, formats)
+            write_reports(diagnose(found), prescription, formats, lang)

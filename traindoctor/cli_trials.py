@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from .cli_options import log_options, runs_option
+from .cli_options import lang_option, log_options, runs_option
 from .console import plain, progress
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def script_options(function: Callable[..., T]) -> Callable[..., T]:
             default="",
             help="Write a report with the result as well: html, pdf, md, json; several with commas.",
         ),
+        lang_option,
         log_options,
         runs_option,
     ):
@@ -101,7 +102,9 @@ def print_prescription(prescription: Prescription) -> None:
         click.echo(plain(line))
 
 
-def write_reports(diagnosis: Diagnosis, prescription: Prescription, formats: str) -> None:
+def write_reports(
+    diagnosis: Diagnosis, prescription: Prescription, formats: str, language: str = "en"
+) -> None:
     """Write the reports that were asked for beside the run, and print their paths."""
     from dataclasses import replace
 
@@ -112,5 +115,5 @@ def write_reports(diagnosis: Diagnosis, prescription: Prescription, formats: str
     for name in filter(None, formats.split(",")):
         path = default_file(diagnosis.run).with_name(f"report.{name}")
         with progress(f"drawing {name}"):
-            render(shown, path, name)
+            render(shown, path, name, language=language)
         click.echo(f"written   {path}")

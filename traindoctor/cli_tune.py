@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_options import lang_option
 from .console import plain
 from .errors import UsageError
 
@@ -110,6 +111,7 @@ def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     help="Folder of the study, its runs and its report.",
 )
 @click.option("--open", "open_it", is_flag=True, help="Open the report in the browser.")
+@lang_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def tune(
     command: tuple[str, ...],
@@ -118,6 +120,7 @@ def tune(
     workers: int,
     direction: str | None,
     open_it: bool,
+    lang: str,
     **options: Any,
 ) -> None:
     """Search hyper-parameters of an unmodified training script.
@@ -148,7 +151,7 @@ def tune(
             session.run(on_tick)
     except KeyboardInterrupt:
         is_interrupted = True
-    search = _write_reports(session, open_it)
+    search = _write_reports(session, open_it, lang)
     _say_after(session, search)
     if is_interrupted:
         click.echo("traindoctor: interrupted; the same command continues the study", err=True)
@@ -211,14 +214,14 @@ class _Display:
         self._size, self._not_before = size, time.monotonic() + 10 * (time.monotonic() - began)
 
 
-def _write_reports(session: Session, open_it: bool) -> Search:
+def _write_reports(session: Session, open_it: bool, language: str) -> Search:
     from . import diagnose_study, render
     from .console import progress
 
     with progress("drawing the report"):
         diagnosis = diagnose_study(session.store.path)
         for name in ("html", "md", "json"):
-            render(diagnosis, session.folder / f"report.{name}", name)
+            render(diagnosis, session.folder / f"report.{name}", name, language=language)
     if open_it:
         click.launch(str(session.folder / "report.html"))
     assert diagnosis.search is not None

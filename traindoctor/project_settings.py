@@ -1,4 +1,4 @@
-"""`[tool.traindoctor]` of the nearest pyproject.toml: defaults of `traindoctor check` for one project."""
+"""`[tool.traindoctor]` of the nearest pyproject.toml: defaults of commands for one project."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .cli_options import LANGUAGES
 from .errors import UsageError
 from .gating import FAIL_ON
 
@@ -18,6 +19,7 @@ KEYS: Mapping[str, str] = {
     "ignore": "ignore",
     "base": "base",
     "format": "formats",
+    "lang": "lang",
 }
 """Key in the table -> name of the option's value."""
 
@@ -73,6 +75,8 @@ def _value(key: str, value: Any, path: Path, text: str) -> Any:
         raise UsageError(f"{place}: expected a text for {key}, found {value!r}")
     if key == "fail-on" and value not in FAIL_ON:
         raise UsageError(f"{place}: expected one of {', '.join(FAIL_ON)} for {key}, found {value!r}")
+    if key == "lang" and value not in LANGUAGES:
+        raise UsageError(f"{place}: expected one of {', '.join(LANGUAGES)} for {key}, found {value!r}")
     if key == "base" and (path.parent / value).exists():
         return str(path.parent / value)
     return value

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
-from traindoctor.text import Text, joined
+from traindoctor.text import Text
 
 from ..extent import extent
 from ..phrases import is_native, measured, place, x_unit
@@ -20,6 +21,11 @@ ENDINGS = {
     "damaged": Text("The log breaks off"),
     "failed": Text("The process ended with an error"),
 }
+
+
+def _row(first: str, second: str) -> Text:
+    """Two sentences in a row."""
+    return Text("{first} {second}", first=first, second=second)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ class RecordingGaps:
             0.99,
             first,
             covered.last,
-            Text("The log is not complete: {told}", told=joined(" ", told)),
+            Text("The log is not complete: {told}", told=reduce(_row, told)),
             *measured(figures),
             Remedy(
                 Text("Judge the run by what is recorded, and see the notes on the recording for the rest.")

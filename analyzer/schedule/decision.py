@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from traindoctor.prescription import Action, Prescription, Sweep
 from traindoctor.run import Run
-from traindoctor.text import joined
+from traindoctor.text import Text
 
 from . import sweep_wording as words
 from .plan import TOLERANCE, Plan, Replay, cooldown, over_the_run, replay_error, same_schedule
@@ -137,7 +137,7 @@ def _planned(
         peak_lr=float(plan.ticks.max()),
         schedule=plan.schedule,
         code=plan.schedule.code,
-        why=joined(" ", [why, words.NOT_REPLAYED]) if math.isnan(error) else why,
+        why=Text("{first} {second}", first=why, second=words.NOT_REPLAYED) if math.isnan(error) else why,
         lr=plan.lr,
         replay_error=error,
         group_lrs=plan.peaks,

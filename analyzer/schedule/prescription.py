@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from traindoctor.finding import Action, Finding, Prescription, Schedule
 from traindoctor.run import Run
-from traindoctor.text import joined
+from traindoctor.text import Text
 
 from . import wording
 from .evidence import (
@@ -213,7 +213,7 @@ def _planned(
             replay_error=error,
         )
     if math.isnan(error):
-        why = joined(" ", [why, wording.NOT_REPLAYED])
+        why = Text("{first} {second}", first=why, second=wording.NOT_REPLAYED)
     return Prescription(
         action,
         confidence=confidence,

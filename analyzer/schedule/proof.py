@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from traindoctor.prescription import MOST_DIFFERENCE, Decision, Objective, Proof, ProofRun
+from traindoctor.prescription import MOST_DIFFERENCE, OBJECTIVE_WORDS, Decision, Objective, Proof, ProofRun
+from traindoctor.text import Text, counted
 
 LEAST_GAIN = 0.01
 """-ln(new / old) that a change has to bring to be adopted. Source: Ours; one pair at this bound cut the
@@ -165,11 +166,16 @@ def _failures(runs: Sequence[ProofRun]) -> tuple[str, ...]:
     failed = [run for run in runs if run.failure]
     old_failed = {run.seed for run in failed if run.side == "old"}
     return tuple(
-        f"The {run.side} run of seed {run.seed} failed: {run.failure.rstrip('.')}. "
+        Text(
+            "The {side} run of seed {seed} failed: {failure}. ",
+            side=Text(run.side),
+            seed=run.seed,
+            failure=run.failure.rstrip("."),
+        )
         + (
-            "It counts as diverged, as the old one did not fail."
+            Text("It counts as diverged, as the old one did not fail.")
             if run.side == "new" and run.seed not in old_failed
-            else "Its pair does not count."
+            else Text("Its pair does not count.")
         )
         for run in failed
     )
@@ -179,14 +185,19 @@ def _seed_notes(pairs: Sequence[Pair], same: bool) -> tuple[str, ...]:
     notes: list[str] = []
     if same:
         notes.append(
-            "Different seeds gave identical runs: the script ignores the seed, so those pairs count as one. "
-            "If it takes a seed as an argument, name it: --seed-arg --seed."
+            Text(
+                "Different seeds gave identical runs: the script ignores the seed, so those pairs "
+                "count as one. If it takes a seed as an argument, name it: --seed-arg --seed."
+            )
         )
     unequal = [pair.seed for pair in pairs if not pair.starts_equal and _has_both_starts(pair)]
     if unequal:
         notes.append(
-            f"Old and new run of the same seed ({', '.join(map(str, unequal))}) began with different losses: "
-            "the script is not deterministic under a seed, so the pairs share nothing and chance weighs more."
+            Text(
+                "Old and new run of the same seed ({seeds}) began with different losses: the script is "
+                "not deterministic under a seed, so the pairs share nothing and chance weighs more.",
+                seeds=", ".join(map(str, unequal)),
+            )
         )
     return tuple(notes)
 
@@ -199,39 +210,56 @@ def _why(proof: Proof, wanted: int) -> str:
     """The decision in sentences."""
     if not proof.differences:
         return (
-            "No pair of runs ended with a score, so nothing is proven: keep what you have."
+            Text("No pair of runs ended with a score, so nothing is proven: keep what you have.")
             if proof.decision != "unfinished"
-            else "No pair of runs has been finished yet."
+            else Text("No pair of runs has been finished yet.")
         )
     measured = _measured(proof)
     if proof.decision == "unfinished":
-        return f"So far: {measured}. {wanted} seeds were asked for."
+        return Text("So far: {measured}. {wanted} seeds were asked for.", measured=measured, wanted=wanted)
     if proof.decision == "adopt":
-        return f"Adopt it: {measured}."
-    return f"Keep what you have: {measured}. {_short_of(proof)}"
+        return Text("Adopt it: {measured}.", measured=measured)
+    return Text("Keep what you have: {measured}. {short_of}", measured=measured, short_of=_short_of(proof))
 
 
 def _measured(proof: Proof) -> str:
     """What came out, pairs with a run that diverged told apart: they have no percentage."""
-    pairs = f"{proof.n} pair" + ("" if proof.n == 1 else "s")
+    pairs = counted("{n} pair", "{n} pairs", proof.n)
     if not proof.n_diverged:
         worse = sum(value >= 0 for value in proof.differences)
-        spread = f", standard deviation {100 * proof.sd:.1f} points, {worse} of them worse" * (proof.n > 1)
+        spread: str = ""
+        if proof.n > 1:
+            spread = Text(
+                ", standard deviation {sd:.1f} points, {worse} of them worse", sd=100 * proof.sd, worse=worse
+            )
         change = f"{100 * math.expm1(proof.mean):+.1f} %"
-        return f"{proof.objective} {change} over {pairs} at equal seeds and steps{spread}"
+        return Text(
+            "{objective} {change} over {pairs} at equal seeds and steps{spread}",
+            objective=OBJECTIVE_WORDS[proof.objective],
+            change=change,
+            pairs=pairs,
+            spread=spread,
+        )
     old = sum(value <= -MOST_DIFFERENCE for value in proof.differences)
     new = proof.n_diverged - old
-    diverged = f"of {pairs} the old run diverged in {old} and the new one in {new}"
+    diverged = Text(
+        "of {pairs} the old run diverged in {old} and the new one in {new}", pairs=pairs, old=old, new=new
+    )
     if proof.n_diverged == proof.n:
         return diverged
     change = f"{100 * math.expm1(proof.typical):+.1f} %"
-    return f"{diverged}; over the others the {proof.objective} changed by {change}"
+    return Text(
+        "{diverged}; over the others the {objective} changed by {change}",
+        diverged=diverged,
+        objective=OBJECTIVE_WORDS[proof.objective],
+        change=change,
+    )
 
 
 def _short_of(proof: Proof) -> str:
     if proof.mean >= -LEAST_GAIN:
-        return "A change is adopted only below -1 %."
-    return (
-        "The seeds disagree, and the upper 90 % bound of the mean change "
-        f"({100 * (math.exp(proof.upper) - 1):+.1f} %) is not below zero."
+        return Text("A change is adopted only below -1 %.")
+    return Text(
+        "The seeds disagree, and the upper 90 % bound of the mean change ({upper:+.1f} %) is not below zero.",
+        upper=100 * (math.exp(proof.upper) - 1),
     )
