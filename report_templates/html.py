@@ -38,7 +38,7 @@ def html_page(page: Page) -> bytes:
     """Any page as one HTML file, UTF-8."""
     drawn = {figure.id: figure_svg(figure) for figure in page.figures}
     style = asset("report.css") + asset("report_screen.css")
-    script = "".join(asset(name) for name in SCRIPTS)
+    script = without_comments("".join(asset(name) for name in SCRIPTS))
     text = (
         environment()
         .get_template("report.html.j2")
@@ -52,6 +52,12 @@ def html_page(page: Page) -> bytes:
         )
     )
     return text.encode("utf-8")
+
+
+def without_comments(script: str) -> str:
+    """A script of ours without the lines that only comment, and without indentation."""
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def environment() -> Environment:

@@ -1,6 +1,6 @@
 // The words of the controls, numbers as text, and copy buttons. The report is complete without any script.
 "use strict";
-const { words, charts: chartData } = JSON.parse(document.getElementById("readouts").textContent);
+const { words, charts: chartData, lists } = JSON.parse(document.getElementById("readouts").textContent);
 
 const powers = (value) => (value ? value.toExponential(3).replace(/\.?0*e\+?/, "e") : "0");
 

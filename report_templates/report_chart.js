@@ -1,7 +1,7 @@
 // A chart over time that can be drawn again: on another x axis, or zoomed. Places are told in steps throughout.
 
 // The points of a path that matplotlib wrote: only moves and straight lines.
-const pointsOf = (path) => [...path.getAttribute("d").matchAll(/([ML]) (\S+) (\S+)/g)]
+const pointsOf = (path) => [...path.getAttribute("d").matchAll(/([ML])\s*([-\d.]+)\s+([-\d.]+)/g)]
   .map(([, command, x, y]) => [command, Number(x), Number(y)]);
 
 const isClosed = (path) => /z\s*$/i.test(path.getAttribute("d"));

@@ -24,6 +24,11 @@
   for (const [id, data] of Object.entries(chartData)) {
     const svg = document.querySelector(`#figure-${id} svg.figure`);
     if (!svg) continue;
+    // Lists of numbers are told by their place: the same curve stands in several charts.
+    for (const curve of data.panels.flatMap((panel) => panel.curves)) {
+      Object.assign(curve, { x: lists[curve.x], y: lists[curve.y] });
+    }
+    for (const axis of data.axes) Object.assign(axis, { steps: lists[axis.steps], values: lists[axis.values] });
     const chart = new Chart(svg, data);
     chart.crosshairs = chart.panels.map(({ area }) => shape(svg, "line", "crosshair", { y1: area[1], y2: area[3] }));
     chart.selection = shape(svg, "rect", "selection", { y: chart.top, height: chart.bottom - chart.top });

@@ -16,6 +16,7 @@ _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 _HREF = f"{{{_XLINK}}}href"
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_COMMAND = re.compile(r"\s*([A-Za-z])\s*")
 _NUMERIC = ("d", "transform", "x", "y", "width", "height", "points")
 _DROPPED = {"font-family", "stroke-linejoin", "stroke-linecap", "stroke-miterlimit"}
 
@@ -75,7 +76,8 @@ def _style_to_attributes(element: ElementTree.Element) -> None:
         elif value.lower() == INK:
             element.set(key, "currentColor")
         elif key in _NUMERIC:
-            element.set(key, _LONG_NUMBER.sub(lambda found: _short(found.group()), value))
+            value = _LONG_NUMBER.sub(lambda found: _short(found.group()), value)
+            element.set(key, _COMMAND.sub(r"\1", value) if key == "d" else value)
     href = element.attrib.pop(_HREF, None)
     if href is not None:
         element.set("href", _palette_image(href) if href.startswith("data:") else href)

@@ -187,7 +187,7 @@ def test_the_bars_of_findings_go_with_the_axis(opened: Any) -> None:
     assert spans.count() >= 2
     for index in range(spans.count()):
         span = spans.nth(index)
-        left = float(re.findall(r"M ([\d.]+)", span.locator("path").get_attribute("d"))[0])
+        left = float(re.findall(r"M\s*([\d.]+)", span.locator("path").get_attribute("d"))[0])
         move(page, svg, max(left, 49))
         first = max(int(span.get_attribute("data-first")), 0)
         assert abs(step_of(page.locator("#figure-curves .readout").text_content()) - first) < 130
@@ -243,8 +243,8 @@ def test_a_zoomed_curve_still_passes_through_its_points(opened: Any) -> None:
             [tick.querySelector('text').textContent, tick.querySelector('use').getAttribute('y')]
               .map(Number));
           const path = panel.querySelector('.x-curve path').getAttribute('d');
-          const points = [...path.matchAll(/[ML] (\\S+) (\\S+)/g)].map(([, x, y]) => [Number(x), Number(y)]);
-          return { ticks, points };
+          const points = [...path.matchAll(/[ML]\\s*(\\S+) ([-\\d.]+)/g)];
+          return { ticks, points: points.map(([, x, y]) => [Number(x), Number(y)]) };
         }"""
     )
     (low, y_low), *_, (high, y_high) = height["ticks"]

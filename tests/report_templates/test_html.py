@@ -116,11 +116,13 @@ def test_hostile_names_stay_text(hostile: str) -> None:
 def test_readouts_cannot_leave_their_script(hostile: str) -> None:
     (data,) = re.findall(r'<script type="application/json" id="readouts">(.*?)</script>', hostile, re.DOTALL)
     assert not set("<>&") & set(data)
-    charts = json.loads(data)["charts"]
+    found = json.loads(data)
+    charts, lists = found["charts"], found["lists"]
     assert set(charts) == {"overview", "schedule", "curves"}
     for chart in charts.values():
         for panel in chart["panels"]:
-            assert all(len(curve["x"]) == len(curve["y"]) for curve in panel["curves"])
+            assert all(len(lists[curve["x"]]) == len(lists[curve["y"]]) for curve in panel["curves"])
+    assert len({tuple(one) for one in lists}) == len(lists)
 
 
 def test_script_json_escapes() -> None:
