@@ -307,6 +307,7 @@ def test_the_benchmark_measures_inside_a_real_training(tmp_path, monkeypatch):
     blocks = []
     block = overhead.block
     monkeypatch.setattr(overhead, "WARM_UP_NS", 0)
+    monkeypatch.setattr(overhead, "HEAD_START_NS", 0)
     monkeypatch.setattr(
         overhead, "block", lambda t, tool, s: (blocks.append(type(tool)), block(t, tool, s))[1]
     )

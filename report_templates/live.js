@@ -1,0 +1,54 @@
+// Asks how things stand, and shows the report again when there is a newer one, at the place the reader was.
+"use strict";
+const ASK_MS = 2000;
+const line = document.getElementById("state");
+const frame = document.getElementById("report");
+let shown = 0;
+
+const place = () => {
+  const page = frame.contentDocument;
+  return {
+    top: frame.contentWindow.scrollY,
+    open: [...page.querySelectorAll("details")].map((one) => one.open),
+    axis: page.querySelector("button[data-axis][aria-pressed=true]")?.dataset.axis ?? "",
+  };
+};
+
+const goBackTo = ({ top, open, axis }) => {
+  const page = frame.contentDocument;
+  const details = [...page.querySelectorAll("details")];
+  if (details.length === open.length) details.forEach((one, index) => { one.open = open[index]; });
+  if (axis) page.querySelector(`button[data-axis="${CSS.escape(axis)}"]`)?.click();
+  frame.contentWindow.scrollTo({ top, behavior: "instant" });
+};
+
+const show = (version) => {
+  const before = shown ? place() : null;
+  frame.addEventListener("load", () => { if (before) goBackTo(before); }, { once: true });
+  frame.hidden = false;
+  shown = version;
+  frame.contentWindow.location.replace(`report?${version}`);
+};
+
+const tell = (sentence, isTrouble) => {
+  if (line.textContent !== sentence) line.textContent = sentence;
+  line.classList.toggle("trouble", isTrouble);
+};
+
+const ask = async () => {
+  try {
+    const answer = await fetch("state", { cache: "no-store" });
+    const state = await answer.json();
+    if (state.version !== shown && state.version) show(state.version);
+    if (state.trouble) tell(state.trouble, true);
+    else if (state.version) {
+      document.title = `${state.run} – traindoctor live`;
+      tell(`Run ${state.run}: ${state.status}, ${state.steps.toLocaleString("en-US")} steps. Report made ${Math.round(state.age)} s ago.`, false);
+    }
+  } catch {
+    tell("traindoctor live has ended, or cannot be reached; this is its last report.", true);
+  }
+  setTimeout(ask, ASK_MS);
+};
+
+ask();
