@@ -58,6 +58,8 @@ class Samples:
         self.wall = 0
         self.costs: list[int] = []
         self.every = 1
+        self._start = 0, 0
+        self._recorder = tool.recorder if isinstance(tool, Traindoctor) else None
         if isinstance(tool, Traindoctor):
             part: Any = tool.recorder.parameters
             for name in ("before_step", "after_step"):
@@ -78,6 +80,20 @@ class Samples:
             return result
 
         return timed
+
+    def in_hooks(self) -> tuple[int, int]:
+        """Nanoseconds that the recorder says it spent, samples left out, and optimizer steps, both so far."""
+        recorder = self._recorder
+        return (recorder.spent_ns - self.wall, recorder.steps) if recorder is not None else (0, 0)
+
+    def begin(self) -> None:
+        """The warm-up is over."""
+        self._start = self.in_hooks()
+
+    def share_in_hooks(self, plain: float) -> float:
+        """What a step spent in hooks since then, as a share of a plain step's nanoseconds."""
+        (before, first), (now, last) = self._start, self.in_hooks()
+        return (now - before) / max(last - first, 1) / plain
 
     def cost(self) -> float:
         """Median cost of a sample, per step at the last cadence, in nanoseconds of CPU time."""
@@ -113,6 +129,7 @@ def measure(
     while time.perf_counter_ns() < until or sum(samples.costs) < HEAD_START_NS * 1.1:
         training.step(None)
     tools[0].end()
+    samples.begin()
     order = random.Random(0)
     ratios: dict[str, tuple[list[float], list[float]]] = {tool.name: ([], []) for tool in tools}
     steps: list[float] = []
@@ -170,7 +187,8 @@ def report(build: Callable[[], Training], kinds: tuple[type[Tool], ...], n_round
             for track in state.tracks.values():
                 print(
                     f"  of that, samples of the statistics {extra:.4f}: every {samples.every} steps; "
-                    f"gradient norm every {track.norm_governor.every}"
+                    f"gradient norm every {track.norm_governor.every}\n"
+                    f"  by the recorder's own clock, without samples: {samples.share_in_hooks(plain):.4f}"
                 )
         for tool in tools:
             tool.close()
