@@ -28,6 +28,9 @@ N_DRAWS = {"tune": 110, "review": 246, "report": 336}
 """Draws per split; each is a sweep of three to seven runs, one healthy run and two faulty ones."""
 
 ACCURACY = Path("docs/accuracy.md")
+NOTES = Path(__file__).parent / "notes.md"
+"""What a reader of the tables has to know, written by hand after they were made."""
+
 START, END = "<!-- rivals: begin -->", "<!-- rivals: end -->"
 FROZEN = "2026-11-21 at 18:59 UTC, at commit 8218d33"
 INTRODUCTION = f"""# How right the detectors are
@@ -171,7 +174,7 @@ def everything(draws: int, jobs: int) -> None:
 
 def publish(parts: list[str], write: bool) -> None:
     """Prints the tables, and writes them into the documentation when asked to."""
-    text = "\n".join([INTRODUCTION, *parts])
+    text = "\n".join([INTRODUCTION, NOTES.read_text(encoding="utf-8"), *parts])
     click.echo(text)
     if write:
         known = ACCURACY.read_text(encoding="utf-8") if ACCURACY.is_file() else ""
