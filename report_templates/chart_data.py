@@ -64,7 +64,7 @@ def _chart(figure: Figure, drawn: DrawnFigure, lists: _Lists) -> dict[str, Any]:
     ]
     return {
         "unit": stack.x_label,
-        "whole": stack.x_label not in (_("epoch"), _("% of the run")),
+        "whole": stack.is_whole,
         "name": stack.x_name,
         "limits": list(stack.x_limits),
         "panels": panels,

@@ -103,6 +103,7 @@ class Stack:
         lanes: the findings, as bars underneath.
         axes: what a reader can switch the x axis to; drawn by a browser only.
         x_name: one word for the axis as it is drawn, for its button.
+        is_whole: whether the x axis counts whole things, such as steps.
     """
 
     kind: ClassVar[str] = "stack"
@@ -112,6 +113,7 @@ class Stack:
     lanes: tuple[Mark, ...] = ()
     axes: tuple[FurtherAxis, ...] = ()
     x_name: str = ""
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,8 @@ def comparison_figure(comparison: Comparison) -> Figure | None:
     if not kept:
         return None
     x = np.concatenate([curve.x for panel in kept for curve in panel.curves])
-    drawing = Stack(kept, x_label(comparison), (float(x.min()), float(x.max())))
+    limits = (float(x.min()), float(x.max()))
+    drawing = Stack(kept, x_label(comparison), limits, is_whole=comparison.x == "step")
     caption = _("All plots share the x axis. Lines are medians where a run has many values.")
     if len(comparison.runs) > MAX_RUNS:
         caption += _(

@@ -58,7 +58,7 @@ def curves_section(diagnosis: Diagnosis) -> Section | None:
 def _stack(panels: tuple[Panel, ...], diagnosis: Diagnosis) -> Stack:
     """The panels over the whole run, with every axis that is known and the findings beneath."""
     run = diagnosis.run
-    limits, noun = _x_limits(run), x_axis.nouns(fmt.name(run.info.x_unit, 40))[0]
+    limits, noun = _x_limits(run), tr(x_axis.nouns(fmt.name(run.info.x_unit, 40))[0])
     return Stack(panels, x_label(run), limits, _lanes(diagnosis), further_axes(run, limits), noun)
 
 
