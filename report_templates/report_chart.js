@@ -25,21 +25,28 @@ class Chart {
     this.axis = null;
     this.view = null;
     this.frame = this.panels[0].x;
-    this.restore = [];
-    const known = new Set();
-    this.lines = this.groups.map((group) => this.linesOf(group, known));
-    for (const element of svg.querySelectorAll(".x-name text, .x-point-name text")) {
-      this.restore.push(keepAttributes(element, "x", "y", "transform", "text-anchor", "display"));
-    }
-    for (const element of svg.querySelectorAll(".x-end text, .x-span path")) {
-      this.restore.push(keepAttributes(element, "d", "x", "y", "transform", "display"));
-    }
-    this.title = svg.querySelector(".x-title text");
   }
+
+  // Everything that moves and how it was drawn, read at the first need: opening a page stays quick.
+  get parts() {
+    if (this.read) return this.read;
+    const restore = [], known = new Set();
+    const lines = this.groups.map((group) => this.linesOf(group, known, restore));
+    for (const element of this.svg.querySelectorAll(".x-name text, .x-point-name text")) {
+      restore.push(keepAttributes(element, "x", "y", "transform", "text-anchor", "display"));
+    }
+    for (const element of this.svg.querySelectorAll(".x-end text, .x-span path")) {
+      restore.push(keepAttributes(element, "d", "x", "y", "transform", "display"));
+    }
+    this.read = { lines, restore };
+    return this.read;
+  }
+
+  get lines() { return this.parts.lines; }
 
   // Paths and markers of a panel with the steps at which they were drawn. The last vertex of a band's path
   // stands in <defs>, far above; its `use` puts it in place.
-  linesOf(group, known) {
+  linesOf(group, known, restore) {
     const [first, last] = this.panels[0].x;
     const stepAt = (x) => first + (x - this.left) / (this.right - this.left) * (last - first);
     const found = [];
@@ -53,13 +60,13 @@ class Chart {
         known.add(path);
         const points = pointsOf(path).map(([command, x, y]) => [command, stepAt(x), y + shift]);
         found.push({ path, points, shift, isClosed: isClosed(path), isCurve: part.classList.contains("x-curve") });
-        this.restore.push(keepAttributes(path, "d"));
+        restore.push(keepAttributes(path, "d"));
       }
       if (isBand) continue;
       for (const use of uses) {
         const point = ["M", stepAt(Number(use.getAttribute("x"))), Number(use.getAttribute("y"))];
         found.push({ use, points: [point], isPoint: part.classList.contains("x-point") });
-        this.restore.push(keepAttributes(use, "x", "y"));
+        restore.push(keepAttributes(use, "x", "y"));
       }
     }
     return found;
@@ -108,10 +115,11 @@ class Chart {
     this.axis = this.axes.find((one) => one.name === axis) ?? null;
     this.view = view && this.partOf(view);
     this.frame = this.newFrame();
-    for (const undo of this.restore) undo();
+    for (const undo of this.parts.restore) undo();
     for (const group of this.svg.querySelectorAll(".made")) group.remove();
     for (const group of this.svg.querySelectorAll(".x-axis > g, .y-axis > g")) group.removeAttribute("display");
-    if (this.title) this.title.textContent = this.axis ? this.axis.label : this.unit;
+    const title = this.svg.querySelector(".x-title text");
+    if (title) title.textContent = this.axis ? this.axis.label : this.unit;
     if (this.isAsDrawn) return;
     this.groups.forEach((group, index) => {
       const panel = this.panels[index];

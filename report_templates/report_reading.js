@@ -97,14 +97,18 @@
   };
 
   const redraw = () => {
+    for (const chart of charts) chart.draw(state.axis, state.view);
+    tellControls();
+    drawCrosshair();
+  };
+
+  const tellControls = () => {
     for (const chart of charts) {
-      chart.draw(state.axis, state.view);
       if (chart.resetButton) chart.resetButton.hidden = chart.view === null;
       for (const button of chart.buttons ?? []) {
         button.setAttribute("aria-pressed", String((button.dataset.axis || null) === state.axis));
       }
     }
-    drawCrosshair();
   };
 
   // Show the steps between two, if that is a part of the chart worth a look of its own.
@@ -234,5 +238,5 @@
   const controlled = charts.filter((chart) => chart.has_controls);
   for (const chart of charts) listen(chart);
   controlled.forEach((chart, index) => addControls(chart, index === controlled.length - 1));
-  redraw();
+  tellControls();
 }
