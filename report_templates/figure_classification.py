@@ -79,7 +79,7 @@ def _share_bar(figure: Figure, scale: Any, left: float, top: float, height: floa
     figure.text(
         left / full_width,
         1 - (top + height + 0.2) / full_height,
-        "share of\nthe true class",
+        _("share of\nthe true class"),
         fontsize=SMALL,
         va="top",
     )

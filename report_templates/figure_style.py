@@ -11,6 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from . import number_format as fmt
+from .chinese_font import font_families
 from .figure_palette import PALETTE as PALETTE
 
 INK = "#010203"
@@ -29,7 +30,6 @@ _SETTINGS: Any = {
     "svg.hashsalt": "traindoctor",
     "text.parse_math": False,
     "text.usetex": False,
-    "font.family": ["DejaVu Sans"],
     "font.size": NORMAL,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -58,7 +58,7 @@ def figure_settings() -> Generator[None]:
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
+        mpl.rcParams.update(_SETTINGS | {"font.family": font_families()})
         yield
 
 

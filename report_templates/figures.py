@@ -8,6 +8,8 @@ from typing import Any
 
 from traindoctor.errors import MissingDependencyError
 
+from .chinese_font import warn_of_missing_font
+
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -64,6 +66,7 @@ def figure_svg(figure: Figure) -> DrawnFigure:
 
 def figure_png(figure: Figure, dpi: int = 150) -> bytes:
     """The same figure as a PNG on white."""
+    warn_of_missing_font()
     with figure_settings():
         canvas, _ = _draw(figure)
         canvas.set_dpi(dpi)

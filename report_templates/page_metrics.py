@@ -13,6 +13,7 @@ from . import number_format as fmt
 from .chart_model import Panel
 from .language import _, looked_up, tr
 from .page_model import Block, Cell, Column, Fact, Section, Spark, Table
+from .recorded_notes import note_text
 from .thinning import exact_curve, sparkline
 
 MAX_PANELS = 3
@@ -167,7 +168,9 @@ def _origin_table(run: Run) -> Table:
         info = _info(run, name)
         span = fmt.span(run.info.x_unit, int(series.steps[0]), int(series.steps[-1])) if len(series) else ""
         source = fmt.name(info.source_name, 60) or fmt.MISSING
-        rows.append((fmt.name(name, 60), source, fmt.count(len(series)), span, fmt.prose(info.note, 200)))
+        rows.append(
+            (fmt.name(name, 60), source, fmt.count(len(series)), span, fmt.prose(note_text(info.note), 200))
+        )
     columns = (
         Column(_("our name")),
         Column(_("name in the log")),

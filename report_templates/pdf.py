@@ -16,6 +16,7 @@ from markupsafe import Markup
 from traindoctor.errors import MissingDependencyError
 from traindoctor.finding import Diagnosis
 
+from .chinese_font import PACKAGE
 from .figures import figure_svg
 from .html import asset, environment
 from .page import build_page
@@ -58,9 +59,10 @@ def pdf_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
         written: bytes = document.write_pdf(pdf_variant="pdf/ua-1", pdf_identifier=b"traindoctor")
     if missing:
         _LOG.warning(
-            "the PDF lacks glyphs for %d characters (%s): install a font that has them, e.g. fonts-noto-cjk",
+            "the PDF lacks glyphs for %d characters (%s): install a font that has them, e.g. %s",
             len(missing),
             " ".join(f"{character} U+{ord(character):04X}" for character in sorted(missing)[:10]),
+            PACKAGE,
         )
     return written
 

@@ -12,6 +12,7 @@ import inspect
 import io
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -136,7 +137,10 @@ def _worded(node: ast.AST) -> Iterator[str]:
 def read(path: Path) -> Catalog:
     """One catalogue."""
     with path.open("rb") as stream:
-        return read_po(stream, locale=path.parent.parent.name)
+        catalog = read_po(stream, locale=path.parent.parent.name)
+    # Else Babel takes the present time, and the same translations would give other bytes.
+    catalog.creation_date = catalog.revision_date = datetime.fromtimestamp(0, UTC)
+    return catalog
 
 
 def catalogues() -> list[Path]:

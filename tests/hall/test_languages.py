@@ -146,7 +146,7 @@ def test_layout_of_gold_diagnoses_is_chinese(name):
     ]
     proof = diagnosis.prescription.proof
     own += [proof.why, *proof.notes] if proof else []
-    own += [str(diagnosis.metrics.get("classification", {}).get("source", "")), "the true class"]
+    own += [str(diagnosis.metrics.get("classification", {}).get("source", ""))]
     own += [*diagnosis.run.info.diagnostics, *diagnosis.run.series, diagnosis.run.name]
     sentences = [part for text in own for part in re.split(r"(?<=\.)\s+|(?<=\.)$", str(text)) if part]
     page = visible(rendered(diagnosis, "html", "zh"))
@@ -164,6 +164,22 @@ def test_comparison_and_pull_request_are_chinese():
         text = re.sub(r"```.*?```|<!--.*?-->", "", text, flags=re.DOTALL)
         left = english(text, *a.run.series, a.verdict.sentence, b.verdict.sentence.rstrip("."))
         assert not left, left
+
+
+def test_notes_of_the_recorder_are_translated_as_it_writes_them():
+    from traindoctor.collectors.recorders.inferences import EPOCHS, TRAINING_LOSS, evaluated
+    from traindoctor.report_templates.recorded_notes import note_text
+
+    notes = [TRAINING_LOSS, EPOCHS]
+    notes += [
+        evaluated("mse_loss", has_loader=a, in_evaluation_mode=b)
+        for a in (True, False)
+        for b in (True, False)
+    ]
+    for note in notes:
+        assert note_text(note) == note
+        with speaking("zh"):
+            assert not english(note_text(note)), note_text(note)
 
 
 def test_json_is_english_in_every_language():
