@@ -43,7 +43,7 @@ LOADED = """() => {
   const [page] = performance.getEntriesByType("navigation");
   return { content: page.domContentLoadedEventEnd, load: page.loadEventEnd };
 }"""
-"""Wall-clock times, ms: they grow with whatever else the machine does; the main thread's CPU time does not."""
+"""Wall-clock times, ms: they grow with whatever else the machine does, other than the CPU time."""
 
 
 def rendered(size: str, kind: str, target: Path) -> dict[str, float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 from dataclasses import replace
-from importlib import import_module
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -97,10 +98,33 @@ def test_nothing_outside_the_document_is_read(tmp_path: Any) -> None:
     weasyprint = pdf._weasyprint()
     canary = tmp_path / "canary.txt"
     canary.write_text("canary")
-    fetcher = import_module("weasyprint.urls").URLFetcher(allowed_protocols=("data",), allow_redirects=False)
-    page = f'<a rel="attachment" href="{canary.as_uri()}">x</a><img src="{canary.as_uri()}">'
-    with pdf._warnings_collected():
-        written = weasyprint.HTML(string=page, url_fetcher=fetcher).write_pdf(uncompressed_pdf=True)
+    asked: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(404)
+            self.end_headers()
+
+    server = HTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    outside = f"http://127.0.0.1:{server.server_address[1]}/canary"
+    page = (
+        f'<link rel="stylesheet" href="{outside}.css"><style>@import "{canary.as_uri()}"; '
+        f'body {{ background: url({outside}.png) }}</style><img src="{outside}"><img src="{canary.as_uri()}">'
+        f'<a rel="attachment" href="{canary.as_uri()}">x</a><svg><image href="{outside}.svg"/></svg>'
+    )
+    try:
+        with pdf._warnings_collected():
+            written = weasyprint.HTML(string=page, url_fetcher=pdf._fetcher()).write_pdf(
+                uncompressed_pdf=True
+            )
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert asked == []
     assert b"canary\n" not in written
     assert b"/EmbeddedFile" not in written
 
