@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -55,11 +56,17 @@ def figure_settings() -> Generator[None]:
     Warnings about glyphs that DejaVu lacks are silenced: SVG keeps the text itself, and the reader's own
     fonts draw it.
     """
+    fonts = logging.getLogger("matplotlib.font_manager")
+    level = fonts.level
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        fonts.setLevel(logging.ERROR)  # a Chinese font may lack a bold face
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS | {"font.family": font_families()})
-        yield
+        try:
+            yield
+        finally:
+            fonts.setLevel(level)
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:

@@ -116,7 +116,7 @@ def _info(run: Run, name: str) -> SeriesInfo:
 
 def _panel_title(run: Run, quantity: str) -> str:
     name = next(n for n in run.series if _quantity(n) == quantity and _is_metric(run, n))
-    label = quantity if quantity == "accuracy" else fmt.name(shown_name(run, name), 60)
+    label = _("accuracy") if quantity == "accuracy" else fmt.name(shown_name(run, name), 60)
     direction = tr(_DIRECTIONS.get(better(run, name), Text("direction unknown")))
     return f"{label} ({direction})"
 

@@ -1,4 +1,4 @@
-"""Notes that our recorder wrote into a log, where they are plain English text, in the language of the page."""
+"""Notes that our recorder wrote into a log in plain English, in the language of the page."""
 
 from __future__ import annotations
 
