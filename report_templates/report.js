@@ -19,6 +19,11 @@ const newButton = (text, action) => {
   return button;
 };
 
+// The rest of the page is laid out once the browser has time: whoever prints or photographs it finds it whole.
+addEventListener("load", () => {
+  (globalThis.requestIdleCallback ?? setTimeout)(() => document.documentElement.classList.add("whole"));
+});
+
 for (const box of document.querySelectorAll(".code")) {
   const button = newButton(words.copy, async () => {
     const code = box.querySelector("code");
