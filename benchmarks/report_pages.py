@@ -36,6 +36,8 @@ BUDGETS = {
     ("large", "html"): {"bytes": 2_000_000, "seconds": 15.0, "mebibytes": 600.0},
     ("large", "pdf"): {"bytes": 3_000_000, "seconds": 15.0, "mebibytes": 600.0},
 }
+OPENS_WITHIN = 150.0
+"""DOMContentLoaded of the typical run's page that we aim for, ms."""
 LOADS = 7
 LONGEST = 1500
 """Seconds after which another tool's page is given up."""
@@ -185,8 +187,9 @@ def page_rows(folder: Path, pages: list[Path]) -> list[str]:
             rows.append(f"| {told} | not written: {cost} | | | | | | | |")
             continue
         one = times[page]
+        aim = OPENS_WITHIN if page == pages[0] else None
         rows.append(
-            f"| {told} | {page.stat().st_size / 1000:,.0f} kB | {cost} | {one['content']:.0f} ms | "
+            f"| {told} | {page.stat().st_size / 1000:,.0f} kB | {cost} | {cell(one['content'], aim, 1, 'ms')} | "
             f"{one['quickest']:.0f} ms | {one['load']:.0f} ms | {one['cpu']:.0f} ms | "
             f"{one['requests']:.0f} | {one['messages']:.0f} |"
         )
