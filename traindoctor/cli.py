@@ -179,7 +179,7 @@ def _say_why(ending: Ending) -> None:
 
 @cli.command(epilog=RUN_HELP)
 @click.argument("reference", metavar="[RUN]", required=False)
-@click.option("--format", "formats", default="html", show_default=True, help=FORMATS_HELP)
+@click.option("--format", "formats", help=f"{FORMATS_HELP}  [default: from the ending of -o FILE, else html]")
 @click.option(
     "-o",
     "--output",
@@ -204,7 +204,7 @@ def _say_why(ending: Ending) -> None:
 @runs_option
 def report(
     reference: str | None,
-    formats: str,
+    formats: str | None,
     output: str | None,
     open_it: bool,
     select: tuple[str, ...],

@@ -21,18 +21,27 @@ ON_A_STREAM = ("text", "github")
 _ENDINGS = {"junit": "junit.xml", "text": "txt", "github": "github.txt"}
 
 
-def formats_asked_for(formats: str, output: str | None) -> list[str]:
-    """The formats in a text with commas.
+def formats_asked_for(formats: str | None, output: str | None) -> list[str]:
+    """The formats in a text with commas; without one, what the name of the file says, else HTML.
 
     Raises:
         UsageError: one is unknown, or there are several and one file.
     """
+    if formats is None:
+        return [_format_of(output or "")]
     wanted = [name.strip() for name in formats.split(",")]
     if unknown := [name for name in wanted if name not in FORMATS]:
         raise UsageError(f"--format: expected {', '.join(FORMATS)}, found {unknown[0]!r}")
     if output and len(wanted) > 1:
         raise UsageError(f"-o names one file, found {len(wanted)} formats; leave -o out to write them all")
     return wanted
+
+
+def _format_of(output: str) -> str:
+    """The format whose ending a file's name has; HTML for any other name."""
+    endings = {_ENDINGS.get(name, name): name for name in FORMATS}
+    fitting = [ending for ending in endings if output.lower().endswith(f".{ending}")]
+    return endings[max(fitting, key=len)] if fitting else "html"
 
 
 def write_report(
