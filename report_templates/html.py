@@ -119,9 +119,9 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-def is_long_worded(text: str) -> bool:
+def is_long_worded(value: str) -> bool:
     """Whether a text holds a word so long that a table cell must break inside it.
 
     Breaking anywhere costs WeasyPrint time that grows with the square of a cell's length.
     """
-    return any(len(word) > LONGEST_WORD for word in text.split())
+    return any(len(word) > LONGEST_WORD for word in value.split())
