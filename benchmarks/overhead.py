@@ -23,7 +23,6 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +36,8 @@ WARM_UP_NS = 4_000_000_000
 """Recorded training before the first round, and until the head start of the statistics is spent."""
 
 
-@dataclass
-class Times:
-    """Nanoseconds per step of one tool, a value per block: CPU time of the thread, and wall-clock time."""
-
-    cpu: list[float] = field(default_factory=list[float])
-    wall: list[float] = field(default_factory=list[float])
+LEAST_STEPS = 16
+"""And so many steps at least: the governor decides after the first ten."""
 
 
 class Samples:
@@ -126,8 +121,10 @@ def measure(
     plain = Tool(training, Path())
     tools[0].begin()
     until = time.perf_counter_ns() + WARM_UP_NS
-    while time.perf_counter_ns() < until or sum(samples.costs) < HEAD_START_NS * 1.1:
+    n_done = 0
+    while time.perf_counter_ns() < until or sum(samples.costs) < HEAD_START_NS * 1.1 or n_done < LEAST_STEPS:
         training.step(None)
+        n_done += 1
     tools[0].end()
     samples.begin()
     order = random.Random(0)

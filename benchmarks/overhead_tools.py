@@ -63,7 +63,10 @@ class Traindoctor(Tool):
         self.recorder = Recorder("overhead", folder / "run", self.options, {})
 
     def begin(self) -> None:
-        """Put the hooks in place."""
+        """Put the hooks in place; what other tools did since the last block is no part of a step."""
+        for state in self.recorder.states():
+            for track in state.tracks.values():
+                track.last_ns = 0
         self.recorder.install()
 
     def end(self) -> None:
