@@ -184,26 +184,16 @@ def _healthy(run: Run, n_passed: int) -> str:
     over = _length(run, covered) if covered.first == 0 else _between(run, covered)
     limits = _limits(run, curve)
     checks = Text("none of the {n_passed} checks that could run found anything to act on", n_passed=n_passed)
+    facts = {"until": until, "label": curve.label, "start": start, "end": end, "over": over, "checks": checks}
     if limits:
         return Text(
             "Healthy{until} as far as the {label} tells: it went from {start:.3g} to {end:.3g} "
             "over {over}, and {checks}. {limits}",
-            until=until,
-            label=curve.label,
-            start=start,
-            end=end,
-            over=over,
-            checks=checks,
+            **facts,
             limits=limits,
         )
     return Text(
-        "Healthy{until}: the {label} went from {start:.3g} to {end:.3g} over {over}, and {checks}.",
-        until=until,
-        label=curve.label,
-        start=start,
-        end=end,
-        over=over,
-        checks=checks,
+        "Healthy{until}: the {label} went from {start:.3g} to {end:.3g} over {over}, and {checks}.", **facts
     )
 
 

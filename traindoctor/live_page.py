@@ -6,12 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from .errors import TraindoctorError
 
 SHARE = 0.1
 """Most of the time of one core that making pages may take: the training has the machine first."""
+
+LOOK_SECONDS = 2.0
+"""Between two looks at the log's files, at most, unless looking itself takes long."""
 
 _MOST_FILES = 10_000
 
@@ -37,7 +41,8 @@ class LivePage:
     """Keeps the newest report of a run; safe to read from any thread.
 
     Ours: a page is made when the log's files changed, at most every `every` seconds, and never before ten
-    times the CPU time that the last one took has passed. Whatever fails is told beside the last good page.
+    times the CPU time that the last one took has passed. Whatever fails is told beside the last good page,
+    and tried again at the same share of the time.
 
     Args:
         find: gives the file or folder of the run, anew at each look, so that a restarted run is found.
@@ -50,7 +55,7 @@ class LivePage:
         self._make = make
         self._every = every
         self._seen: object = None
-        self._wait = every
+        self._wait = 0.0
         self._lock = threading.Lock()
         self._page: Rendered | None = None
         self._version = 0
@@ -93,28 +98,31 @@ class LivePage:
             if seen == self._seen:
                 return False
             page = self._make(place)
-        except (TraindoctorError, OSError) as error:
+        except Exception as error:
+            why = str(error) if isinstance(error, (TraindoctorError, OSError)) else repr(error)
             with self._lock:
-                self._trouble = str(error)
+                self._trouble = why
             return False
+        finally:  # what fails costs time, too
+            self._wait = max(min(self._every, LOOK_SECONDS), (time.thread_time() - began) / SHARE)
         with self._lock:
             self._page, self._trouble = page, ""
             self._version += 1
             self._made_at = time.monotonic()
         self._seen = seen
-        self._wait = max(self._every, (time.thread_time() - began) / SHARE)
+        self._wait = max(self._every, self._wait)
         return True
 
     def keep_fresh(self, stop: threading.Event) -> None:
         """Look again and again until told to stop."""
         while not stop.is_set():
-            found = self.look()
-            stop.wait(self._wait if found else min(self._every, 2.0))
+            self.look()
+            stop.wait(self._wait)
 
 
 def fingerprint(place: Path) -> tuple[tuple[str, int, int], ...]:
     """Names, sizes and times of a run's files, but for reports of ours: it changes when the log grows."""
-    files = [place] if place.is_file() else sorted(place.rglob("*"))[:_MOST_FILES]
+    files = [place] if place.is_file() else sorted(islice(place.rglob("*"), _MOST_FILES))
     found: list[tuple[str, int, int]] = []
     for file in files:
         if file.name.startswith("report.") or not file.is_file():

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from tests.report_templates.browser import MISSING, open_browser
 from traindoctor.errors import RunNotFoundError
-from traindoctor.live_page import LivePage, Rendered, fingerprint
+from traindoctor.live_page import SHARE, LivePage, Rendered, fingerprint
 from traindoctor.live_server import LiveServer
 
 CSV = "step,loss,lr\n" + "".join(f"{n},{2.0 / (n + 1) ** 0.5},{0.1}\n" for n in range(300))
@@ -128,6 +129,26 @@ def test_nothing_can_be_changed_and_nobody_else_can_connect(served: tuple[LiveSe
     server, _ = served
     assert get(server, f"/{server.token}/report", method="POST")[0] == 501
     assert server.server_address[0] == "127.0.0.1"
+
+
+def test_a_fault_of_ours_is_told_too_and_costs_its_share_of_the_time(tmp_path: Path):
+    def make(place: Path) -> Rendered:
+        until = time.thread_time() + 0.3
+        while time.thread_time() < until:
+            pass
+        raise ZeroDivisionError("by nothing")
+
+    page, stop = LivePage(lambda: tmp_path, make, 1.0), threading.Event()
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        stop.set()
+
+    stop.wait = wait  # type: ignore[assignment, method-assign]
+    page.keep_fresh(stop)
+    assert page.state()["trouble"] == "ZeroDivisionError('by nothing')"
+    assert waits[0] >= 0.3 / SHARE
 
 
 @pytest.fixture
