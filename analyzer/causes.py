@@ -32,7 +32,9 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "TD301": (*OUTCOMES, "TD203", "TD209", "TD303", "TD305"),
     "TD206": (*WHOLE_RUN, "TD102", "TD201", "TD203", "TD205", "TD302", "TD305", "TD406", *PREDICTIONS),
     "TD205": (*WHOLE_RUN, *INSTABILITY, "TD201", "TD203", "TD302", "TD305", *PREDICTIONS),
+    "TD402 of a narrow layer": (*WHOLE_RUN, *PREDICTIONS, "TD201", "TD203", "TD204", "TD305", "TD406"),
     "TD203": (*WHOLE_RUN, *GRADIENTS, "TD204", "TD302", "TD305", *PREDICTIONS),
+    "TD104 of a batch": (*INSTABILITY, *GENERALISATION, "TD202", "TD203", "TD204", "TD206", *PREDICTIONS),
     "TD202": (*INSTABILITY, "TD107", "TD108", "TD204", "TD209"),
     "TD201": (*WHOLE_RUN, "TD302", *PREDICTIONS),
     "TD209": (*WHOLE_RUN, "TD302", "TD212", "TD305", "TD406", *PREDICTIONS),
@@ -62,6 +64,24 @@ NEED_A_SYMPTOM = ("TD301", "TD303")
 """Large first steps harm nothing by themselves: tuned runs have them, too. Measured: as a warning of its own
 TD301 cost 4 points of false alarms for 1 of recall."""
 
+OF_A_BATCH = "times the losses before"
+"""Evidence of a loss that one batch threw up, with the weights as they were: a cause, not a symptom."""
+
+NARROWEST = "narrowest hidden layer"
+"""Evidence of a layer too narrow to pass on what its input holds."""
+
+RANKED_HIGHER = (
+    ("TD104", OF_A_BATCH, "TD104 of a batch"),
+    ("TD402", NARROWEST, "TD402 of a narrow layer"),
+)
+"""Code, evidence, and the key of `EXPLAINS` that holds for both together."""
+
+SOLVED = 0.9
+"""Training skill (share of the constant predictor's loss that is gone) at which nothing held training back."""
+
+LASTING = {"dead units", "loss rise"}
+"""Harm that is symptom enough: what died in a loss that blew up does not come back."""
+
 STUCK = ("TD101", "TD107", "TD108", "TD402")
 """A note of these is symptom enough: the run went nowhere."""
 
@@ -71,11 +91,17 @@ def can_explain(cause: Finding, symptom: Finding, n_steps: int) -> bool:
 
     A cause must be a warning at least, or its symptom a note too: a note explains no failure.
     """
-    if symptom.code not in EXPLAINS.get(cause.code, ()):
+    if symptom.code not in EXPLAINS.get(_kind(cause), ()) or is_foreign(cause, symptom):
         return False
     if cause.severity is Severity.INFO and symptom.severity is not Severity.INFO:
         return False
     return cause.first_step <= symptom.first_step + SLACK * n_steps
+
+
+def is_foreign(cause: Finding, symptom: Finding) -> bool:
+    """Whether a symptom is none of a too high rate: a gap to the held-out data where training was solved."""
+    is_solved = cause.evidence.get("final skill", 0.0) > SOLVED
+    return cause.code in NEED_A_SYMPTOM and symptom.code in GENERALISATION and is_solved
 
 
 def rank_causes(findings: Sequence[Finding], n_steps: int) -> tuple[Finding, ...]:
@@ -113,9 +139,12 @@ def _in_context(finding: Finding, findings: Sequence[Finding], n_steps: int) -> 
     """The finding, as a note where it is a warning of a cause that shows no symptom."""
     if finding.code not in NEED_A_SYMPTOM or finding.severity is not Severity.WARNING:
         return finding
+    if LASTING <= finding.evidence.keys():
+        return finding
     shows = any(
         (other.severity is not Severity.INFO or other.code in STUCK)
         and other.code in (*OUTCOMES, "TD203")
+        and not is_foreign(finding, other)
         and finding.first_step <= other.first_step + SLACK * n_steps
         for other in findings
     )
@@ -123,8 +152,16 @@ def _in_context(finding: Finding, findings: Sequence[Finding], n_steps: int) -> 
 
 
 def _precedence(finding: Finding) -> tuple[int, int, str, int]:
-    rank = PRECEDENCE.get(finding.code, len(PRECEDENCE))
+    rank = PRECEDENCE.get(_kind(finding), len(PRECEDENCE))
     return rank, finding.severity.rank, finding.code, finding.first_step
+
+
+def _kind(finding: Finding) -> str:
+    """The key of a finding in `EXPLAINS`: its code, unless its evidence makes it a cause of another rank."""
+    for code, name, key in RANKED_HIGHER:
+        if finding.code == code and name in finding.evidence:
+            return key
+    return finding.code
 
 
 def _gravity(cause: Finding, symptoms: Sequence[Finding]) -> int:

@@ -18,6 +18,7 @@ from .extent import extent
 from .metrics import metrics_of
 from .phrases import is_native
 from .schedule import prescribe, recognise
+from .undivided import undivided
 from .verdict import conclude
 
 HOW_TO_RECORD = {
@@ -71,6 +72,7 @@ def diagnose(
     Raises:
         UsageError: `select` or `ignore` names no detector.
     """
+    run = undivided(run)
     broken: dict[str, str] = {}
     if detectors is None:
         detectors, broken = all_detectors()

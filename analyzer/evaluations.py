@@ -10,6 +10,9 @@ from traindoctor.run import Floats, Series
 
 from .signal import median3, noise_sd
 
+BEFORE, FEWEST = 5, 3
+"""Evaluations that tell the level before a jump: so many where there are, so few at least."""
+
 
 @dataclass(frozen=True)
 class AfterBest:
@@ -61,6 +64,45 @@ def after_best(evaluations: Series) -> AfterBest:
         n_after=n - 1 - best,
         n_tail=tail,
     )
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A held-out loss that stepped up between two evaluations and stayed there.
+
+    Attributes:
+        before_step: step of the last evaluation before it.
+        step: step of the first evaluation after it.
+        before: the median of the evaluations just before, loss units.
+        after: the lowest value after it, loss units.
+    """
+
+    before_step: int
+    step: int
+    before: float
+    after: float
+
+
+def jump_of(evaluations: Series, least: float) -> Jump | None:
+    """The largest step up that every later evaluation confirms; None without one.
+
+    The lowest value after it exceeds the highest of the up to `BEFORE` before it by `least`, by four times
+    the range of those, and no change from one of those to the next was a fifth of the step.
+
+    Args:
+        evaluations: finite values; smaller is better.
+        least: how large it must be, loss units.
+    """
+    values, found = evaluations.values, []
+    for i in range(FEWEST, values.size - 1):
+        before, floor = values[max(0, i - BEFORE) : i], float(values[i:].min())
+        height = floor - float(before.max())
+        if height <= max(least, 4.0 * float(np.ptp(before))):
+            continue
+        if 5.0 * float(np.abs(np.diff(before)).max()) < float(values[i]) - float(before[-1]):
+            steps = evaluations.steps[i - 1 : i + 1]
+            found.append((height, Jump(int(steps[0]), int(steps[1]), float(np.median(before)), floor)))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def _lowest_near(values: Floats, centres: np.ndarray) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from traindoctor.names import BATCH_SIZE, EPOCH
 from traindoctor.run import Run
 
 from .memo import memoised
@@ -39,3 +43,12 @@ def extent(run: Run) -> Extent:
     """
     starts = [int(series.steps[0]) for series in run.series.values() if len(series)]
     return Extent(min(starts), run.n_steps - 1) if starts else Extent(0, -1)
+
+
+def training_samples(run: Run) -> float:
+    """Samples of one pass over the training data; infinite when unknown."""
+    epochs, sizes = run.get(EPOCH), run.get(BATCH_SIZE)
+    if epochs is None or sizes is None or float(epochs.values[-1]) < 2.0:
+        return math.inf
+    first = sizes.steps < epochs.steps[np.argmax(epochs.values > epochs.values[0])]
+    return float(sizes.values[first].sum()) if first.any() else math.inf

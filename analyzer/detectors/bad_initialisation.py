@@ -15,20 +15,22 @@ from traindoctor.text import Text
 
 from ..input_signals import has_zero_inputs, input_scale
 from ..outcome import better_final_skill, final_skill
-from ..parameter_signals import known_median, matrices, matrix_table, theoretical_rms
+from ..parameter_signals import initial_rms, known_median, matrices, matrix_table, theoretical_rms
 from ..phrases import confidence
 from ..reference import levels, training_curve
+from ..undivided import uniform_loss
 
 
 @dataclass(frozen=True)
 class BadInitialisation:
     """Reports initial weights, or inputs, whose scale is far from what the layers are made for.
 
-    The scale s is the geometric mean, over the weight matrices, of the first root mean square divided by
-    torch's default one, 1 / sqrt(3 fan-in); He's initialisation has s = 2.4, Xavier's about 1.7. Weights are
+    The scale s is the geometric mean, over the weight matrices, of the root mean square before the first step
+    (norm of the first update / its ratio to the weights) divided by torch's default one, 1 / sqrt(3 fan-in); He's initialisation has s = 2.4, Xavier's about 1.7. Weights are
     too large above `large`, too small below `small` (matrices that start at zero, or near it, are left out
-    unless all do). It must have cost something: the run ended with a skill below `poor_skill`, or large
-    weights made the first loss more than `excess` times that of the constant predictor.
+    unless all do). It must have cost something: the run ended with a skill below `poor_skill` (`fair_skill`,
+    in training and in validation, where s is `extreme` times beyond these bounds, where no common recipe
+    is), or large weights made the first loss more than `excess` times that of the constant predictor.
 
     The inputs are not recorded; their scale is told by the first layer's gradients, as |dL/dW| / (|dL/db|
     sqrt(fan-in)), which is near 1 for inputs of unit scale. Above `largest_input` that is a note, and a
@@ -64,6 +66,8 @@ class BadInitialisation:
     excess: float = 3.0
     poor_skill: float = 0.5
     largest_input: float = 20.0
+    extreme: float = 5.0
+    fair_skill: float = 0.85
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding about the inputs and one about the weights.
@@ -77,19 +81,24 @@ class BadInitialisation:
             raise NotAssessable(Text("the weights of the first step were not recorded"))
         if _moved_at_once(run):
             raise NotAssessable(Text("the first step changed the weights by more than half their size"))
-        expected = {info.name: theoretical_rms(info) for info in matrices(run)}
-        relative = np.array([sizes.values[0, i] / expected[name] for i, name in enumerate(sizes.names)])
+        infos = {info.name: info for info in matrices(run)}
+        relative = np.array([initial_rms(run, infos[n]) / theoretical_rms(infos[n]) for n in sizes.names])
         known = relative[np.isfinite(relative) & (relative > 1e-4)]
         if not known.size:
             return
         scale = float(np.exp(np.log(known).mean()))
-        skill, first_loss = final_skill(run), _first_loss_excess(run)
         is_large = scale > self.large
-        has_cost = skill < self.poor_skill or (is_large and first_loss > self.excess)
-        if not (is_large or scale < self.small) or not has_cost:
+        if not (is_large or scale < self.small) or not self._has_cost(run, scale, is_large):
             return
         worst = np.argsort(-np.abs(np.log(np.where(relative > 0.0, relative, 1.0))), kind="stable")
-        yield self._finding(run, scale, first_loss, [sizes.names[int(i)] for i in worst])
+        yield self._finding(run, scale, _first_loss_excess(run), [sizes.names[int(i)] for i in worst])
+
+    def _has_cost(self, run: Run, scale: float, is_large: bool) -> bool:
+        if is_large and _first_loss_excess(run) > self.excess:
+            return True
+        is_extreme = not self.small / self.extreme <= scale <= self.large * self.extreme
+        skill = better_final_skill(run) if is_extreme else final_skill(run)
+        return skill < (self.fair_skill if is_extreme else self.poor_skill)
 
     def _of_inputs(self, run: Run) -> Iterator[Finding]:
         scale, is_zero = input_scale(run), has_zero_inputs(run)
@@ -166,7 +175,9 @@ class BadInitialisation:
 
 
 def _moved_at_once(run: Run) -> bool:
-    """Whether the very first step changed the matrices by more than half their size."""
+    """Whether the first step changed the matrices by more than half their size, and from what is unknown."""
+    if run.parameter("update_norm"):
+        return False
     try:
         firsts = matrix_table(run, "update_ratio").values[0]
     except NotAssessable:
@@ -175,10 +186,11 @@ def _moved_at_once(run: Run) -> bool:
 
 
 def _first_loss_excess(run: Run) -> float:
-    """First training loss over B0; NaN when either is unknown."""
+    """First training loss over B0, or over a uniform answer's where B0 is unknown; NaN when both are."""
     try:
         known = levels(run)
         first = float(training_curve(run).values[0])
     except NotAssessable:
         return math.nan
-    return first / known.baseline if known.baseline_known and known.baseline > 0.0 else math.nan
+    baseline = known.baseline if known.baseline_known else uniform_loss(run)
+    return first / baseline if baseline > 0.0 else math.nan

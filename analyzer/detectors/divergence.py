@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import LOSS_TRAIN
+from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
 from traindoctor.text import Text
 
+from ..evaluations import Jump, jump_of
 from ..optimizer_code import optimizer_code
-from ..phases import phases
+from ..outcome import first_non_finite
+from ..phases import main_learning_rate, phases
 from ..phrases import confidence, measured, place, x_unit
-from ..reference import Curve, Levels, levels, training_curve
+from ..reference import MIN_EVALUATIONS, Curve, Levels, levels, training_curve, validation_baseline
+
+STATISTICS = ("BatchNorm", "SyncBatchNorm", "InstanceNorm")
+"""Layers that evaluate with statistics they keep while they train with those of the batch."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,20 @@ class Divergence:
     diverged when its last two blocks lie more than `doubling` times above max(B0, first loss). It begins
     after the last loss below the middle of the rise. Critical when the end is worse than the start.
 
+    A validation loss diverged by itself when it stepped up between two evaluations by `step_up` of
+    max(B0 - best, 0.25 B0) and four times the range of the five before, and stayed there, while the training
+    loss stayed (within noise, or a tenth of the step) and the learning rate was not raised. Overfitting grows over many evaluations; a single
+    step is damage to what evaluation uses and training does not, above all the running statistics of
+    BatchNorm, which a few inputs of the wrong scale ruin.
+
     Why it matters: the progress made before is lost, and what is left is seldom recovered by waiting.
 
     When it is wrong: curricula and data mixtures that become harder on purpose, a loss whose weights or
-    terms change during the run, and a loss that is not meant to fall (GAN, reinforcement learning).
+    terms change during the run, and a loss that is not meant to fall (GAN, reinforcement learning); for the
+    validation loss, data that were exchanged on purpose.
 
-    What to try: go back to the best checkpoint, divide the learning rate by 3, add warm-up or clipping.
+    What to try: go back to the best checkpoint, divide the learning rate by 3, add warm-up or clipping; where
+    only the validation loss rose, look at the batches between the two evaluations.
 
     Source: ours; thresholds from trials on small networks.
 
@@ -53,6 +67,7 @@ class Divergence:
     sigmas: float = 3.0
     doubling: float = 2.0
     least_skill: float = 0.03
+    step_up: float = 0.25
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding.
@@ -63,6 +78,7 @@ class Divergence:
         curve, level = training_curve(run), levels(run)
         start = self._start(run, curve, level)
         if start is None:
+            yield from self._of_evaluation(run, curve, level)
             return
         best = curve.best_block()
         final = float(curve.medians[-1])
@@ -86,6 +102,65 @@ class Divergence:
         if min(final, before) > top + (self.doubling - 1.0) * abs(top) + noise:
             return self._onset(curve, top + 0.5 * (final - top))
         return None
+
+    def _of_evaluation(self, run: Run, curve: Curve, level: Levels) -> Iterator[Finding]:
+        series = run.get(LOSS_VALIDATION)
+        evaluations = series.finite() if series is not None else None
+        if evaluations is None or len(evaluations) < MIN_EVALUATIONS or first_non_finite(run) is not None:
+            return
+        baseline = validation_baseline(level, evaluations)
+        progress = max(baseline - float(evaluations.values.min()), 0.25 * abs(baseline))
+        jump = jump_of(evaluations, self.step_up * progress)
+        if jump is None or lr_has_risen(run, jump.before_step, jump.step):
+            return
+        change, error = change_across(curve, jump)
+        height = jump.after - jump.before
+        if not -max(0.1 * height, 3.0 * error) <= change <= 3.0 * error:
+            return  # it rose as well, or it fell: what falls while the other rises is overfitting
+        share = height / progress
+        normalised = any(info.module.startswith(STATISTICS) for info in run.info.parameters)
+        why = (
+            Text("Its BatchNorm statistics are the first suspect: a few inputs of the wrong scale ruin them.")
+            if normalised
+            else Text("What evaluation uses and training does not has changed: its data, or averaged weights.")
+        )
+        unit = x_unit(run)
+        yield Finding(
+            self.code,
+            self.name,
+            Severity.WARNING,
+            confidence(share / self.step_up),
+            jump.before_step,
+            int(evaluations.steps[-1]),
+            Text(
+                "The validation loss stepped up after {place}: from {before:.3g} to at least {after:.3g} at "
+                "once, for good, while the training loss stayed. {why}",
+                place=place(run, jump.before_step),
+                before=jump.before,
+                after=jump.after,
+                why=why,
+            ),
+            *measured(
+                {
+                    "last good evaluation": (jump.before_step, unit),
+                    "first bad evaluation": (jump.step, unit),
+                    "before": (jump.before, "loss units"),
+                    "after": (jump.after, "loss units"),
+                    "progress lost": (share, "fraction"),
+                }
+            ),
+            Remedy(
+                Text(
+                    "Go back to the checkpoint of {place}, and look for non-finite or huge inputs in the "
+                    "batches until {place_2}.",
+                    place=place(run, jump.before_step),
+                    place_2=place(run, jump.step),
+                ),
+                "for i, (x, y) in enumerate(train_loader):\n"
+                "    if not x.isfinite().all() or x.abs().max() > 100 * x.abs().mean():\n"
+                "        print(i, x.abs().max())",
+            ),
+        )
 
     def _onset(self, curve: Curve, middle: float) -> int:
         """Step of the first point of the final stretch that lies above `middle`."""
@@ -142,3 +217,24 @@ class Divergence:
                 "  # before optimizer.step()",
             ),
         )
+
+
+def lr_has_risen(run: Run, first: int, last: int) -> bool:
+    """Whether the learning rate between two steps was twice what it was at the first of them."""
+    lr = main_learning_rate(run)
+    if lr is None:
+        return False
+    before, between = float(lr.at(np.array([first]))[0]), lr.between(first, last).values
+    return bool(between.size) and float(between.max()) > 2.0 * before
+
+
+def change_across(curve: Curve, jump: Jump) -> tuple[float, float]:
+    """Change of the training loss from the steps before a jump to as many after it, and its standard error;
+    NaN where there are too few.
+    """
+    before, after = curve.values[curve.steps <= jump.before_step], curve.values[curve.steps > jump.step]
+    n = min(before.size, after.size)
+    if n < 3:
+        return math.nan, math.nan
+    change = float(np.median(after[:n]) - np.median(before[-n:]))
+    return change, curve.noise * math.sqrt(math.pi / n)  # of the difference of two medians

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
 from traindoctor.run import Floats, Run
 from traindoctor.text import Text, counted
 
+from ..batch_jump import BatchJump, batch_jump
+from ..causes import OF_A_BATCH
 from ..extent import extent
 from ..phases import phases
 from ..phrases import measured, place, x_unit
@@ -48,6 +51,10 @@ class LossSpike:
     of them began before the learning rate had warmed up. The cost is the area above the level before, in
     progress times steps.
 
+    A loss that jumped to 30 times those before it and 3 times that of an untrained model, after updates with
+    ordinary gradients, came from its batch and not from the step before. That is a warning, critical where
+    the run broke, when the training or the validation loss ended worse by more than `lasting` of the progress.
+
     Why it matters: a spike wastes the steps until recovery, and a larger one may not recover.
 
     When it is wrong: batches of very different difficulty (one hard batch per epoch), and resumed runs whose
@@ -76,6 +83,7 @@ class LossSpike:
     wasted: float = 0.05
     many: int = 5
     least_points: int = 200
+    lasting: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding, about all episodes.
@@ -84,6 +92,10 @@ class LossSpike:
             NotAssessable: fewer than `least_points` finite losses, or the loss is no progress signal.
         """
         curve = training_curve(run)
+        jump = batch_jump(run)
+        if jump is not None and jump.lost > self.lasting:
+            yield _of_batch(run, jump)
+            return
         n = curve.values.size
         if n < self.least_points:
             raise NotAssessable(
@@ -171,6 +183,47 @@ class LossSpike:
             ),
             _remedy(run, growth),
         )
+
+
+def _of_batch(run: Run, jump: BatchJump) -> Finding:
+    """What one batch did to the run."""
+    at = place(run, jump.step)
+    evidence, units = measured(
+        {
+            "worst at": (jump.step, x_unit(run)),
+            "height": (jump.loss, "loss units"),
+            OF_A_BATCH: (jump.times, "times"),
+            "progress lost": (jump.lost, "fraction"),
+        }
+    )
+    return Finding(
+        "TD104",
+        "loss-spike",
+        Severity.WARNING if math.isfinite(jump.lost) else Severity.CRITICAL,
+        0.9,
+        jump.step,
+        max(jump.step, run.n_steps - 1),
+        Text(
+            "The batch of {at} threw the training loss up to {loss:.3g}, {times:.3g} times those before it, "
+            "and the run did not recover. The gradients before were ordinary, so its inputs or labels are the "
+            "reason, not the learning rate.",
+            at=at,
+            loss=jump.loss,
+            times=jump.times,
+        ),
+        evidence,
+        units,
+        Remedy(
+            Text(
+                "Look at the batch of {at} for huge or wrong values and leave it out, or clip the gradient "
+                "norm, so that no single batch can do this.",
+                at=at,
+            ),
+            "for i, (x, y) in enumerate(train_loader):\n"
+            "    if not x.isfinite().all() or x.abs().max() > 100 * x.abs().mean():\n"
+            "        print(i, x.abs().max())",
+        ),
+    )
 
 
 def _past_quantile(x: Floats, at: np.ndarray) -> Floats:

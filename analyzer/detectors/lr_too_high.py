@@ -14,6 +14,7 @@ from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Floats, Run, Series
 from traindoctor.text import Text, joined
 
+from ..decay import weight_decay
 from ..optimizer_code import optimizer_code, rounded
 from ..outcome import better_final_skill, final_skill, first_non_finite
 from ..parameter_signals import known_median, late, matrices, matrix_table, table, update_ratios
@@ -33,7 +34,7 @@ class LrTooHigh:
     large when one of them, after the first, reaches `shock` (`sustained` where units died, see below); when
     the median over 5 to 20 % of the run reaches `sustained`; or when the median weight norm grew
     `growth`-fold within the first third. Ratios measured against weights that shrank below 0.8 of their
-    initial norm do not count. After the first fifth of the run (half of it where units died) a large step
+    initial norm do not count, nor does what AdamW's weight decay alone takes. After the first fifth of the run (half of it where units died) a large step
     only counts when the learning rate had risen before it. Harm is needed too: the loss became non-finite;
     it rose above `blow_up` times its level before training (the larger of the first loss and the constant
     predictor's); units died (exactly zero gradients in `dead_share` of a layer's rows, at most half of them
@@ -120,6 +121,7 @@ class LrTooHigh:
         sound = growth.at(ratios.steps)
         # A ratio against weights that decay has emptied says nothing about the learning rate.
         ratios = Series(ratios.steps[~(sound < 0.8)], ratios.values[~(sound < 0.8)])
+        ratios = without_decay(run, ratios)
         is_fatal = died(run)[1] >= self.dead_share  # smaller steps than a shock can kill units, too
         first = ratios.steps[ratios.values >= (self.sustained if is_fatal else self.shock)]
         if first.size:
@@ -171,6 +173,14 @@ class LrTooHigh:
 def after_first_step(ratios: Series) -> Series:
     """The ratios without the very first step, which RMSprop and Adam take many times too large."""
     return ratios.between(1, int(ratios.steps[-1])) if len(ratios) else ratios
+
+
+def without_decay(run: Run, ratios: Series) -> Series:
+    """What AdamW's gradients contribute to update ratios at least: its decay takes lr x decay by itself."""
+    lr, is_decoupled = main_learning_rate(run), bool(run.info.optimizers)
+    if lr is None or not is_decoupled or run.info.optimizers[0].name != "AdamW" or not len(ratios):
+        return ratios
+    return Series(ratios.steps, ratios.values - weight_decay(run) * np.nan_to_num(lr.at(ratios.steps)))
 
 
 def lr_has_risen(run: Run, step: int) -> bool:

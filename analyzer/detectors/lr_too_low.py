@@ -31,7 +31,8 @@ class LrTooLow:
 
     A run of T steps gets somewhere with update / weight ratios near 0.2 / sqrt(T). The run is
     under-stepping when the 90th percentile over time (after the first 5 %) of the median ratio over the
-    weight matrices is `margin` times below that, no step after the first reached it, no single matrix moves
+    weight matrices is `margin` times below that (`margin_without_skill` where the loss lost less than
+    `no_skill` of the constant predictor's, in training and in validation), no step after the first reached it, no single matrix moves
     `margin` / 2 times faster than this, and the loss has lost less than `enough_skill` of the constant
     predictor's loss, in training and in validation. Ratios that are exactly zero with gradients present
     count when the rate is so small that the updates are rounded away. A schedule that holds a tenth of its
@@ -64,6 +65,8 @@ class LrTooLow:
     name: str = "lr-too-low"
     needs: tuple[str, ...] = (LOSS_TRAIN, "lr/", "parameters:update_ratio")
     margin: float = 10.0
+    margin_without_skill: float = 5.0
+    no_skill: float = 0.1
     enough_skill: float = 0.5
     least_hot: float = 0.25
 
@@ -95,11 +98,13 @@ class LrTooLow:
         if later.size and not float(later.max()) <= target:
             return  # it did take full steps: small ones since then have another reason
         is_lost = typical == 0.0 and updates_are_rounded_away(run, found.peak)
-        if typical > target / self.margin or fastest > 5.0 * target / self.margin:
+        skill = better_final_skill(run)
+        margin = self.margin_without_skill if skill < self.no_skill else self.margin
+        if typical > target / margin or fastest > 5.0 * target / self.margin:
             return
         if typical == 0.0 and not is_lost:
             return
-        if not better_final_skill(run) < self.enough_skill or _has_dead_layer(run):
+        if not skill < self.enough_skill or _has_dead_layer(run):
             return
         too_small = target / typical if typical > 0.0 else 1e6
         yield self._finding(run, found.peak, typical, target, too_small, is_lost)

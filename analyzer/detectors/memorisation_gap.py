@@ -14,6 +14,7 @@ from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
 from traindoctor.text import Text
 
+from ..extent import training_samples
 from ..phrases import confidence, measured, place, x_unit
 from ..reference import Curve, Levels, levels, training_curve, validation_curve
 from ..regularisation import regularisation_code
@@ -26,7 +27,9 @@ class MemorisationGap:
 
     (validation - training) / B0 at the end exceeds `gap`, and three standard errors of the validation loss
     where its predictions tell them, while the training skill 1 - training/B0 exceeds
-    `solved`; B0 is the loss of the best constant predictor. Both losses are medians over the end of the run.
+    `solved`; B0 is the loss of the best constant predictor (with fewer than `few_samples` training samples the first losses stand in for one that is not
+    known, and a gap of `gap_of_few` is enough for one that is). Both losses are medians over the end of the
+    run.
     Warning when the run went on for `many_passes` epochs after that and the training skill exceeds
     `memorised`, or when the validation loss ended above its best by `worsening` of B0; a note otherwise, for
     a gap alone also comes with good settings on little data. The ratio of the two losses is not used: it
@@ -56,6 +59,8 @@ class MemorisationGap:
     needs: tuple[str, ...] = (LOSS_TRAIN, LOSS_VALIDATION)
     gap: float = 0.15
     solved: float = 0.9
+    gap_of_few: float = 0.1
+    few_samples: int = 50
     memorised: float = 0.97
     many_passes: float = 20.0
     worsening: float = 0.05
@@ -69,14 +74,16 @@ class MemorisationGap:
         """
         evaluations = validation_curve(run, self.least_evaluations)
         curve, level = training_curve(run), levels(run)
-        if not level.baseline_known or level.baseline <= 0.0:
+        is_few = training_samples(run) < self.few_samples
+        if not (level.baseline_known or is_few) or level.baseline <= 0.0:
             raise NotAssessable(
                 Text("the loss of the best constant predictor is unknown: the labels were not seen")
             )
         training = float(curve.medians[-1])
         validation = float(np.median(evaluations.values[-3:]))
         skill, gap = level.skill(training), (validation - training) / level.baseline
-        if gap > max(self.gap, 3.0 * held_out_error(run) / level.baseline) and skill > self.solved:
+        least = self.gap_of_few if is_few and level.baseline_known else self.gap
+        if gap > max(least, 3.0 * held_out_error(run) / level.baseline) and skill > self.solved:
             best = float(median3(evaluations.values).min())
             yield self._finding(run, curve, level, training, validation, best)
 

@@ -10,15 +10,17 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
-from traindoctor.names import BATCH_SIZE, EPOCH, LOSS_VALIDATION
+from traindoctor.names import LOSS_VALIDATION
 from traindoctor.run import Run
 from traindoctor.text import Text
 
+from ..extent import training_samples
 from ..measures import held_out
 from ..phrases import confidence, measured, place, x_unit
-from ..reference import Curve, Levels, levels, main_curve
+from ..reference import Curve, Levels, main_curve
 from ..signal import block_medians, mann_kendall_z, median3
 from ..trend import late_trend
+from ..undivided import known_levels
 
 OVERFIT_ONE_BATCH = """\
 x, y = next(iter(train_loader))          # a sound model and loss reach ~0 on one batch
@@ -38,7 +40,8 @@ class NoLearning:
     where there was no evaluation) is at least `share` of B0, the loss of the best constant predictor, after
     at least `least_steps` steps. Where the training loss itself is far below B0, the model memorised without
     generalising, and the labels are the suspect, except where there are fewer than `few_samples` training
-    samples. A note when the loss was still falling significantly at the
+    samples. For a binary cross-entropy whose labels were not counted ln 2 stands in for B0, which is never
+    above it, if the loss begins there. A note when the loss was still falling significantly at the
     end. Where B0 is unknown, only a loss without any trend counts: block medians that neither fall
     nor rise (Mann-Kendall score within 1.64) and a best one less than `flat` below the first losses, in a
     log that holds the beginning of the run, and no held-out measure that improved. A note where only a
@@ -77,7 +80,7 @@ class NoLearning:
             NotAssessable: too few losses or steps, the loss is no progress signal, or the loss stays above B0
                 in a way that speaks for other units.
         """
-        curve, level = main_curve(run), levels(run)
+        curve, level = main_curve(run), known_levels(run)
         if run.info.x_unit == "optimizer steps" and run.n_steps < self.least_steps:
             raise NotAssessable(
                 Text(
@@ -93,7 +96,7 @@ class NoLearning:
         reached = level.best if math.isnan(on_validation) else on_validation
         if reached < self.share * level.baseline:
             return
-        if level.best < 0.1 * level.baseline and training_samples(run) < self.few_samples:
+        if level.best < 0.25 * level.baseline and training_samples(run) < self.few_samples:
             return  # too few samples to generalise from: the gap between the losses is another check's
         is_learning = level.best < (1.0 - 2.0 * (1.0 - self.share)) * level.baseline
         if not is_learning and level.best > 1.5 * level.baseline and level.best < 0.5 * level.initial:
@@ -239,12 +242,3 @@ def _remedy(run: Run) -> Remedy:
         ),
         OVERFIT_ONE_BATCH,
     )
-
-
-def training_samples(run: Run) -> float:
-    """Samples of one pass over the training data; infinite when unknown."""
-    epochs, sizes = run.get(EPOCH), run.get(BATCH_SIZE)
-    if epochs is None or sizes is None or float(epochs.values[-1]) < 2.0:
-        return math.inf
-    first = sizes.steps < epochs.steps[np.argmax(epochs.values > epochs.values[0])]
-    return float(sizes.values[first].sum()) if first.any() else math.inf

@@ -14,10 +14,12 @@ from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
 from traindoctor.text import Text
 
+from ..causes import NARROWEST
 from ..parameter_signals import matrices
 from ..phrases import confidence, measured, x_unit
-from ..reference import levels, training_curve, validation_curve
+from ..reference import training_curve, validation_curve
 from ..trend import late_trend
+from ..undivided import known_levels
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Underfitting:
     another check's) and `poor_skill`; the last quarter does not fall any more, or gains less than `slow` of
     the progress made if its trend goes on; and the validation loss is no higher than the training loss by
     `gap` of B0. Where it is lower by that much, the regularisation is named as the likely reason. Needs
-    a constant predictor that is known. A note; a warning where both the training skill and the validation
+    a constant predictor that is known; for a binary cross-entropy ln 2 will do, which its loss never exceeds. A note; a warning where both the training skill and the validation
     skill are below `very_poor`, or where a hidden layer has at most `narrow` units, no more than it is
-    given; then a gain of five times `slow` is still called little.
+    given; then a gain of five times `slow` is still called little, and a model that has not learned at all
+    counts, too.
 
     Why it matters: more data, early stopping and regularisation, the remedies for overfitting, make it worse.
     What limits the run is the model, its optimisation, or what the inputs say about the labels.
@@ -70,7 +73,7 @@ class Underfitting:
             NotAssessable: too few losses or evaluations, no progress signal, or the loss of a constant answer
                 is unknown.
         """
-        curve, level, evaluations = training_curve(run), levels(run), validation_curve(run, 3)
+        curve, level, evaluations = training_curve(run), known_levels(run), validation_curve(run, 3)
         if not level.baseline_known:
             raise NotAssessable(
                 Text("the loss of the best constant predictor is unknown: the labels were not seen")
@@ -83,7 +86,8 @@ class Underfitting:
         width = narrowest(run)
         is_narrow = width <= self.narrow
         is_still = trend.slope.value >= 0.0 or fall < (5.0 if is_narrow else 1.0) * self.slow
-        if math.isnan(skill) or not self.least_skill < skill < self.poor_skill:
+        least = -math.inf if is_narrow else self.least_skill
+        if math.isnan(skill) or not least < skill < self.poor_skill:
             return
         if not is_still or above > self.gap:
             return
@@ -103,13 +107,13 @@ class Underfitting:
             self.code,
             self.name,
             Severity.WARNING if both < self.very_poor or is_narrow else Severity.INFO,
-            confidence(self.poor_skill / skill),
+            confidence(self.poor_skill / max(skill, self.least_skill)),
             trend.first_step,
             trend.last_step,
             Text(
                 "The model underfits: on its own training data it lost only {skill:.0%} of the loss "
                 "of a constant answer, and the last {length} {x_unit} changed little.{why}",
-                skill=skill,
+                skill=max(skill, 0.0),
                 length=trend.length,
                 x_unit=x_unit(run),
                 why=why,
@@ -123,6 +127,7 @@ class Underfitting:
                     "largest gain": (fall, "share of progress"),
                     "constant predictor": (level.baseline, "loss units"),
                 }
+                | ({NARROWEST: (width, "units")} if is_narrow else {})
             ),
             _remedy(is_regularised),
         )

@@ -117,8 +117,12 @@ def test_the_equilibrium_of_adamw_is_not_reported():
 def test_initial_scales_far_off_are_reported_when_nothing_is_learned(scale, words):
     expected = {"fc1.weight": 64, "fc2.weight": 128, "fc3.weight": 128}
     run = weights.with_loss(runs.healthy_run(N), weights.flat(N))
+    sizes = {info.name: info.size for info in run.info.parameters}
     for name, fan_in in expected.items():
-        run = weights.changed(run, "weight_rms", **{name.replace(".", "_"): scale / np.sqrt(3 * fan_in)})
+        rms, ratio = scale / np.sqrt(3 * fan_in), run.parameter("update_ratio")[name].values
+        run = weights.changed(run, "weight_rms", **{name.replace(".", "_"): rms})
+        update = ratio[0] * rms * np.sqrt(sizes[name])
+        run = weights.changed(run, "update_norm", **{name.replace(".", "_"): update})
     (finding,) = BadInitialisation().check(run)
     assert words in finding.message
     assert finding.evidence["initial scale"] == pytest.approx(scale)
