@@ -34,7 +34,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "TD205": (*WHOLE_RUN, *INSTABILITY, "TD201", "TD203", "TD302", "TD305", *PREDICTIONS),
     "TD402 of a narrow layer": (*WHOLE_RUN, *PREDICTIONS, "TD201", "TD203", "TD204", "TD305", "TD406"),
     "TD203": (*WHOLE_RUN, *GRADIENTS, "TD204", "TD302", "TD305", *PREDICTIONS),
-    "TD104 of a batch": (*INSTABILITY, *GENERALISATION, "TD202", "TD203", "TD204", "TD206", *PREDICTIONS),
+    "TD104 of a batch": (*INSTABILITY, *GENERALISATION, "TD202", "TD204", *PREDICTIONS),
     "TD202": (*INSTABILITY, "TD107", "TD108", "TD204", "TD209"),
     "TD201": (*WHOLE_RUN, "TD302", *PREDICTIONS),
     "TD209": (*WHOLE_RUN, "TD302", "TD212", "TD305", "TD406", *PREDICTIONS),
@@ -70,14 +70,11 @@ OF_A_BATCH = "times the losses before"
 NARROWEST = "narrowest hidden layer"
 """Evidence of a layer too narrow to pass on what its input holds."""
 
-RANKED_HIGHER = (
-    ("TD104", OF_A_BATCH, "TD104 of a batch"),
-    ("TD402", NARROWEST, "TD402 of a narrow layer"),
-)
+RANKED_HIGHER = (("TD104", OF_A_BATCH, "TD104 of a batch"), ("TD402", NARROWEST, "TD402 of a narrow layer"))
 """Code, evidence, and the key of `EXPLAINS` that holds for both together."""
 
 SOLVED = 0.9
-"""Training skill (share of the constant predictor's loss that is gone) at which nothing held training back."""
+"""Training skill (share of the constant loss that is gone) at which training was not held back."""
 
 LASTING = {"dead units", "loss rise"}
 """Harm that is symptom enough: what died in a loss that blew up does not come back."""
@@ -139,7 +136,7 @@ def _in_context(finding: Finding, findings: Sequence[Finding], n_steps: int) -> 
     """The finding, as a note where it is a warning of a cause that shows no symptom."""
     if finding.code not in NEED_A_SYMPTOM or finding.severity is not Severity.WARNING:
         return finding
-    if LASTING <= finding.evidence.keys():
+    if finding.evidence.keys() >= LASTING:
         return finding
     shows = any(
         (other.severity is not Severity.INFO or other.code in STUCK)

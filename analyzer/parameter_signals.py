@@ -121,19 +121,18 @@ def _starts_near_zero(run: Run, info: ParameterInfo) -> bool:
 
 
 def initial_rms(run: Run, info: ParameterInfo) -> float:
-    """Root mean square of a matrix before the first step, exact; NaN where the first step was not recorded.
+    """Root mean square of a matrix before the first step; NaN where the first step was not recorded.
 
-    The update ratio is the norm of the update over that of the weights before it, so the two tell the
-    latter, however far the first step went. Without them, the weights after the first step stand in.
+    What was recorded is that after the step. Where the step changed the weights by more than half their size,
+    the weights before it are told exactly by the norm of the update over its ratio to them.
     """
-    ratio, update, rms = (run.parameter(q).get(info.name) for q in ("update_ratio", "update_norm", "weight_rms"))
-    if ratio is not None and update is not None and len(ratio) and len(update):
-        first, length = float(ratio.values[0]), float(update.values[0])
-        is_first = int(ratio.steps[0]) == 0 == int(update.steps[0])
-        if is_first and math.isfinite(first) and first > 0.0 and math.isfinite(length):
-            return length / first / math.sqrt(info.size)
-    at_start = rms is not None and len(rms) > 0 and int(rms.steps[0]) == 0
-    return float(rms.values[0]) if rms is not None and at_start else math.nan
+    quantities = ("update_ratio", "update_norm", "weight_rms")
+    ratio, update, rms = (run.parameter(quantity).get(info.name) for quantity in quantities)
+    if ratio is not None and len(ratio) and int(ratio.steps[0]) == 0 and float(ratio.values[0]) > 0.5:
+        if update is None or not len(update) or int(update.steps[0]) > 0:
+            return math.nan
+        return float(update.values[0]) / float(ratio.values[0]) / math.sqrt(info.size)
+    return float(rms.values[0]) if rms is not None and len(rms) and int(rms.steps[0]) == 0 else math.nan
 
 
 def theoretical_rms(info: ParameterInfo) -> float:

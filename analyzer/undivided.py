@@ -1,4 +1,4 @@
-"""Training losses that were divided by the number of accumulated batches, brought back to the loss's units."""
+"""Training losses that were divided by the number of accumulated batches, brought back to their units."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def divisor(run: Run) -> int:
     if float(np.mean(batches.values == n)) < 0.9 or not 1.0 / TOLERANCE <= begins <= TOLERANCE:
         return 1
     early = held_out.steps[: max(1, len(held_out) // 3)]
-    near = [float(np.median(losses.between(int(s) - 9, int(s)).values)) for s in early if s >= losses.steps[0]]
+    near = [
+        float(np.median(losses.between(int(s) - 9, int(s)).values)) for s in early if s >= losses.steps[0]
+    ]
     values = held_out.values[: len(near)]
     usable = [v / x for v, x in zip(values, near, strict=False) if x > 0.0]
     return n if usable and float(np.median(usable)) > math.sqrt(n) else 1

@@ -26,11 +26,13 @@ class BadInitialisation:
     """Reports initial weights, or inputs, whose scale is far from what the layers are made for.
 
     The scale s is the geometric mean, over the weight matrices, of the root mean square before the first step
-    (norm of the first update / its ratio to the weights) divided by torch's default one, 1 / sqrt(3 fan-in); He's initialisation has s = 2.4, Xavier's about 1.7. Weights are
-    too large above `large`, too small below `small` (matrices that start at zero, or near it, are left out
-    unless all do). It must have cost something: the run ended with a skill below `poor_skill` (`fair_skill`,
-    in training and in validation, where s is `extreme` times beyond these bounds, where no common recipe
-    is), or large weights made the first loss more than `excess` times that of the constant predictor.
+    (after it, where it changed the weights by less than half) divided by torch's default one,
+    1 / sqrt(3 fan-in); He's initialisation has s = 2.4, Xavier's about 1.7. Weights are too large above
+    `large`, too small below `small` (matrices that start at zero, or near it, are left out unless all do). It
+    must have cost something: the run ended with a skill below `poor_skill` (below `fair_skill`, in training
+    and in validation, where s is `extreme` times beyond these bounds, where no common recipe is), or large
+    weights made the first loss more than `excess` times that of the constant predictor, or of a uniform
+    answer where that is unknown.
 
     The inputs are not recorded; their scale is told by the first layer's gradients, as |dL/dW| / (|dL/db|
     sqrt(fan-in)), which is near 1 for inputs of unit scale. Above `largest_input` that is a note, and a

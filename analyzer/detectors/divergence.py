@@ -37,9 +37,9 @@ class Divergence:
 
     A validation loss diverged by itself when it stepped up between two evaluations by `step_up` of
     max(B0 - best, 0.25 B0) and four times the range of the five before, and stayed there, while the training
-    loss stayed (within noise, or a tenth of the step) and the learning rate was not raised. Overfitting grows over many evaluations; a single
-    step is damage to what evaluation uses and training does not, above all the running statistics of
-    BatchNorm, which a few inputs of the wrong scale ruin.
+    loss stayed (within noise, or a tenth of the step) and the learning rate was not raised. Overfitting
+    grows over many evaluations; a single step is damage to what evaluation uses and training does not, above
+    all the running statistics of BatchNorm, which a few inputs of the wrong scale ruin.
 
     Why it matters: the progress made before is lost, and what is left is seldom recovered by waiting.
 
@@ -120,9 +120,9 @@ class Divergence:
         share = height / progress
         normalised = any(info.module.startswith(STATISTICS) for info in run.info.parameters)
         why = (
-            Text("Its BatchNorm statistics are the first suspect: a few inputs of the wrong scale ruin them.")
+            Text("The statistics of BatchNorm are the first suspect: a few huge inputs ruin them.")
             if normalised
-            else Text("What evaluation uses and training does not has changed: its data, or averaged weights.")
+            else Text("What only evaluation uses has changed: its data, or averaged weights.")
         )
         unit = x_unit(run)
         yield Finding(

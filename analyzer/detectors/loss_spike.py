@@ -52,8 +52,9 @@ class LossSpike:
     progress times steps.
 
     A loss that jumped to 30 times those before it and 3 times that of an untrained model, after updates with
-    ordinary gradients, came from its batch and not from the step before. That is a warning, critical where
-    the run broke, when the training or the validation loss ended worse by more than `lasting` of the progress.
+    ordinary gradients, came from its batch and not from the step before. When the training or the validation
+    loss then ended worse by more than `lasting` of the progress that is a warning, critical where the run
+    broke.
 
     Why it matters: a spike wastes the steps until recovery, and a larger one may not recover.
 
@@ -205,8 +206,8 @@ def _of_batch(run: Run, jump: BatchJump) -> Finding:
         max(jump.step, run.n_steps - 1),
         Text(
             "The batch of {at} threw the training loss up to {loss:.3g}, {times:.3g} times those before it, "
-            "and the run did not recover. The gradients before were ordinary, so its inputs or labels are the "
-            "reason, not the learning rate.",
+            "and the run did not recover. The gradients before were ordinary, so its inputs or labels are "
+            "the reason, not the learning rate.",
             at=at,
             loss=jump.loss,
             times=jump.times,

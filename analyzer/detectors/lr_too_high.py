@@ -34,11 +34,12 @@ class LrTooHigh:
     large when one of them, after the first, reaches `shock` (`sustained` where units died, see below); when
     the median over 5 to 20 % of the run reaches `sustained`; or when the median weight norm grew
     `growth`-fold within the first third. Ratios measured against weights that shrank below 0.8 of their
-    initial norm do not count, nor does what AdamW's weight decay alone takes. After the first fifth of the run (half of it where units died) a large step
-    only counts when the learning rate had risen before it. Harm is needed too: the loss became non-finite;
-    it rose above `blow_up` times its level before training (the larger of the first loss and the constant
-    predictor's); units died (exactly zero gradients in `dead_share` of a layer's rows, at most half of them
-    at first); or the run ended within `no_skill` of the constant predictor.
+    initial norm do not count, nor does what AdamW's weight decay alone takes. After the first fifth of the
+    run (half of it where units died) a large step only counts when the learning rate had risen before it.
+    Harm is needed too: the loss became non-finite; it rose above `blow_up` times its level before training
+    (the larger of the first loss and the constant predictor's); units died (exactly zero gradients in
+    `dead_share` of a layer's rows, at most half of them at first); or the run ended within `no_skill` of the
+    constant predictor.
 
     Why it matters: the first steps throw the weights to where the gradients are useless or zero. Such a run
     often looks calm afterwards, at the loss of a constant prediction, and no later patience helps.

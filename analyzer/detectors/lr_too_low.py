@@ -29,14 +29,14 @@ REACH = 0.2
 class LrTooLow:
     """Reports a learning rate whose steps are far too small for the length of the run.
 
-    A run of T steps gets somewhere with update / weight ratios near 0.2 / sqrt(T). The run is
-    under-stepping when the 90th percentile over time (after the first 5 %) of the median ratio over the
-    weight matrices is `margin` times below that (`margin_without_skill` where the loss lost less than
-    `no_skill` of the constant predictor's, in training and in validation), no step after the first reached it, no single matrix moves
+    A run of T steps gets somewhere with update / weight ratios near 0.2 / sqrt(T). The run is under-stepping
+    when the 90th percentile over time (after the first 5 %) of the median ratio over the weight matrices is
+    `margin` times below that (`margin_without_skill` where the loss lost less than `no_skill` of the constant
+    predictor's, in training and in validation), no step after the first reached it, no single matrix moves
     `margin` / 2 times faster than this, and the loss has lost less than `enough_skill` of the constant
-    predictor's loss, in training and in validation. Ratios that are exactly zero with gradients present
-    count when the rate is so small that the updates are rounded away. A schedule that holds a tenth of its
-    peak for less than `least_hot` of the run is not judged by its peak.
+    predictor's loss, in training and in validation. Ratios that are exactly zero with gradients present count
+    when the rate is so small that the updates are rounded away. A schedule that holds a tenth of its peak for
+    less than `least_hot` of the run is not judged by its peak.
 
     Why it matters: the loss falls smoothly and looks healthy, only the run ends long before it has learned
     what the model could; it is the trouble that looks least like one.

@@ -26,14 +26,13 @@ class MemorisationGap:
     """Reports a large gap between validation and training loss when the training data are nearly solved.
 
     (validation - training) / B0 at the end exceeds `gap`, and three standard errors of the validation loss
-    where its predictions tell them, while the training skill 1 - training/B0 exceeds
-    `solved`; B0 is the loss of the best constant predictor (with fewer than `few_samples` training samples the first losses stand in for one that is not
-    known, and a gap of `gap_of_few` is enough for one that is). Both losses are medians over the end of the
-    run.
-    Warning when the run went on for `many_passes` epochs after that and the training skill exceeds
-    `memorised`, or when the validation loss ended above its best by `worsening` of B0; a note otherwise, for
-    a gap alone also comes with good settings on little data. The ratio of the two losses is not used: it
-    grows without bound in every run that fits its training data.
+    where its predictions tell them, while the training skill 1 - training/B0 exceeds `solved`; B0 is the loss
+    of the best constant predictor (with fewer than `few_samples` training samples the first losses stand in
+    for one that is not known, and a gap of `gap_of_few` is enough for one that is). Both losses are medians
+    over the end of the run. Warning when the run went on for `many_passes` epochs after that and the training
+    skill exceeds `memorised`, or when the validation loss ended above its best by `worsening` of B0; a note
+    otherwise, for a gap alone also comes with good settings on little data. The ratio of the two losses is
+    not used: it grows without bound in every run that fits its training data.
 
     Why it matters: the model has capacity to spare for memorising; the validation loss is limited by data
     and regularisation, not by training longer.

@@ -36,16 +36,16 @@ print(loss.item())"""
 class NoLearning:
     """Reports a run whose loss never beat the best constant predictor.
 
-    The best smoothed validation loss (3-point median; the best of 20 block medians of the training loss
-    where there was no evaluation) is at least `share` of B0, the loss of the best constant predictor, after
-    at least `least_steps` steps. Where the training loss itself is far below B0, the model memorised without
-    generalising, and the labels are the suspect, except where there are fewer than `few_samples` training
-    samples. For a binary cross-entropy whose labels were not counted ln 2 stands in for B0, which is never
-    above it, if the loss begins there. A note when the loss was still falling significantly at the
-    end. Where B0 is unknown, only a loss without any trend counts: block medians that neither fall
-    nor rise (Mann-Kendall score within 1.64) and a best one less than `flat` below the first losses, in a
-    log that holds the beginning of the run, and no held-out measure that improved. A note where only a
-    validation loss was logged.
+    The best smoothed validation loss (3-point median; the best of 20 block medians of the training loss where
+    there was no evaluation) is at least `share` of B0, the loss of the best constant predictor, after at
+    least `least_steps` steps. Where the training loss itself is far below B0, the model memorised without
+    generalising, and the labels are the suspect, except where fewer than `few_samples` training samples were
+    learned to a quarter of B0. For a binary cross-entropy whose labels were not counted ln 2 stands in for
+    B0, which is never above it, if the loss begins there. A note when the loss was still falling
+    significantly at the end. Where B0 is unknown, only a loss without any trend counts: block medians that
+    neither fall nor rise (Mann-Kendall score within 1.64) and a best one less than `flat` below the first
+    losses, in a log that holds the beginning of the run, and no held-out measure that improved. A note where
+    only a validation loss was logged.
 
     Why it matters: the model answers as if it had not seen the input; the whole run is wasted.
 

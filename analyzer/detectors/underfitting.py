@@ -29,11 +29,11 @@ class Underfitting:
     The training skill 1 - loss/B0 lies between `least_skill` (below, it has not learned at all, which is
     another check's) and `poor_skill`; the last quarter does not fall any more, or gains less than `slow` of
     the progress made if its trend goes on; and the validation loss is no higher than the training loss by
-    `gap` of B0. Where it is lower by that much, the regularisation is named as the likely reason. Needs
-    a constant predictor that is known; for a binary cross-entropy ln 2 will do, which its loss never exceeds. A note; a warning where both the training skill and the validation
-    skill are below `very_poor`, or where a hidden layer has at most `narrow` units, no more than it is
-    given; then a gain of five times `slow` is still called little, and a model that has not learned at all
-    counts, too.
+    `gap` of B0. Where it is lower by that much, the regularisation is named as the likely reason. Needs a
+    constant predictor that is known; for a binary cross-entropy ln 2 will do, which its loss never exceeds. A
+    note; a warning where both the training skill and the validation skill are below `very_poor`, or where a
+    hidden layer has at most `narrow` units, no more than it is given; then a gain of five times `slow` is
+    still called little, and a model that has not learned at all counts, too.
 
     Why it matters: more data, early stopping and regularisation, the remedies for overfitting, make it worse.
     What limits the run is the model, its optimisation, or what the inputs say about the labels.

@@ -117,12 +117,8 @@ def test_the_equilibrium_of_adamw_is_not_reported():
 def test_initial_scales_far_off_are_reported_when_nothing_is_learned(scale, words):
     expected = {"fc1.weight": 64, "fc2.weight": 128, "fc3.weight": 128}
     run = weights.with_loss(runs.healthy_run(N), weights.flat(N))
-    sizes = {info.name: info.size for info in run.info.parameters}
     for name, fan_in in expected.items():
-        rms, ratio = scale / np.sqrt(3 * fan_in), run.parameter("update_ratio")[name].values
-        run = weights.changed(run, "weight_rms", **{name.replace(".", "_"): rms})
-        update = ratio[0] * rms * np.sqrt(sizes[name])
-        run = weights.changed(run, "update_norm", **{name.replace(".", "_"): update})
+        run = weights.changed(run, "weight_rms", **{name.replace(".", "_"): scale / np.sqrt(3 * fan_in)})
     (finding,) = BadInitialisation().check(run)
     assert words in finding.message
     assert finding.evidence["initial scale"] == pytest.approx(scale)
@@ -149,8 +145,20 @@ def test_usual_initialisations_are_silent_even_in_runs_that_fail(scale):
 
 def test_a_first_step_that_throws_the_weights_leaves_their_start_unknown():
     run = weights.changed_all(sized(9.0, weights.flat(N)), "update_ratio", 20.0)
+    run = replace(run, parameters={q: row for q, row in run.parameters.items() if q != "update_norm"})
     with pytest.raises(NotAssessable, match="first step changed"):
         codes(BadInitialisation(), run)
+
+
+def test_a_first_step_that_throws_tiny_weights_does_not_hide_their_start():
+    run = weights.changed_all(sized(1.0, weights.flat(N)), "update_ratio", 50.0)
+    for info in run.info.parameters:
+        if info.role == "matrix":
+            start = 0.01 / np.sqrt(3 * info.shape[1]) * np.sqrt(info.size)
+            run = weights.changed(run, "update_norm", **{info.name.replace(".", "_"): 50.0 * start})
+    (finding,) = BadInitialisation().check(run)
+    assert finding.evidence["initial scale"] == pytest.approx(0.01)
+    assert "too small" in finding.message
 
 
 def test_too_few_samples_are_refused():
