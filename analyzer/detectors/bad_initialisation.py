@@ -98,9 +98,10 @@ class BadInitialisation:
     def _has_cost(self, run: Run, scale: float, is_large: bool) -> bool:
         if is_large and _first_loss_excess(run) > self.excess:
             return True
+        if final_skill(run) < self.poor_skill:
+            return True
         is_extreme = not self.small / self.extreme <= scale <= self.large * self.extreme
-        skill = better_final_skill(run) if is_extreme else final_skill(run)
-        return skill < (self.fair_skill if is_extreme else self.poor_skill)
+        return is_extreme and better_final_skill(run) < self.fair_skill
 
     def _of_inputs(self, run: Run) -> Iterator[Finding]:
         scale, is_zero = input_scale(run), has_zero_inputs(run)

@@ -1,5 +1,7 @@
 """One cause first, its symptoms after it."""
 
+from dataclasses import replace
+
 import pytest
 
 from traindoctor.analyzer.causes import EXPLAINS, SLACK, can_explain, rank_causes
@@ -109,3 +111,37 @@ def test_what_was_wrong_before_the_first_step_comes_before_the_rate(cause):
     ranked = rank_causes([finding("TD301", 1), finding("TD103", 30, Severity.CRITICAL), finding(cause)], N)
     assert ranked[0].code == cause
     assert "TD301" in ranked[0].explains
+
+
+def with_evidence(found, **evidence):
+    named = {name.replace("_", " "): value for name, value in evidence.items()}
+    return replace(found, evidence=named, units=dict.fromkeys(named, "fraction"))
+
+
+def test_a_too_high_rate_is_no_cause_of_a_gap_where_training_was_solved():
+    overfitting = finding("TD401", 10)
+    solved = with_evidence(finding("TD301"), final_skill=0.99)
+    assert codes([solved, overfitting])[0] == "TD401"
+    assert rank_causes([solved, overfitting], N)[-1].severity is Severity.INFO
+    poor = with_evidence(finding("TD301"), final_skill=0.3)
+    assert codes([poor, overfitting]) == ["TD301", "TD401"]
+
+
+def test_units_that_died_in_a_loss_that_blew_up_need_no_further_symptom():
+    lasting = with_evidence(finding("TD301"), dead_units=0.95, loss_rise=600.0)
+    assert rank_causes([lasting], N)[0].severity is Severity.WARNING
+    died = with_evidence(finding("TD301"), dead_units=0.95)
+    assert rank_causes([died], N)[0].severity is Severity.INFO
+
+
+def test_a_batch_stands_above_what_it_broke_and_an_ordinary_spike_below():
+    broken = [finding("TD103", 500, Severity.CRITICAL), finding("TD102", 500), finding("TD202", 499)]
+    batch = with_evidence(finding("TD104", 500), times_the_losses_before=1e6)
+    assert codes([*broken, batch])[0] == "TD104"
+    assert codes([*broken, finding("TD104", 500)])[0] == "TD202"
+
+
+def test_a_narrow_layer_stands_above_its_dead_units():
+    narrow = with_evidence(finding("TD402"), narrowest_hidden_layer=2.0)
+    assert codes([finding("TD203"), finding("TD107"), narrow])[0] == "TD402"
+    assert codes([finding("TD203"), finding("TD107"), finding("TD402")])[0] == "TD203"

@@ -175,3 +175,14 @@ def test_series_of_length_one_do_not_break_it():
     one = {name: Series(np.array([0]), np.array([0.9])) for name in run.parameter("update_ratio")}
     run = weights.without(run, "update_norm")
     assert found(replace(run, parameters={**run.parameters, "update_ratio": one})) == []
+
+
+def test_what_the_decoupled_decay_takes_is_no_step_of_the_learning_rate():
+    run = bouncing()
+    rate = float(run.series["lr/0"].values[0])
+    held = {"label": "0", "lr": rate, "weight_decay": 0.28 / rate}
+    assert len(found(run)) == 1
+    decayed = replace(run, info=replace(run.info, optimizers=(OptimizerInfo("AdamW", (held,)),)))
+    assert found(decayed) == []
+    normalised = replace(run, info=replace(run.info, optimizers=(OptimizerInfo("Adam", (held,)),)))
+    assert len(found(normalised)) == 1

@@ -117,3 +117,10 @@ def test_unknown_baseline_is_judged_against_the_first_loss():
 
 def test_negative_losses_are_not_judged():
     assert found(slow(1e-5, -weights.flat(N))) == []
+
+
+def test_seven_times_too_small_steps_count_where_nothing_was_learned():
+    ratio = 0.2 / np.sqrt(N) / 7
+    assert len(found(slow(ratio))) == 1
+    assert found(slow(ratio, losses=runs.B0 - 0.6 * np.arange(N) / N)) == []
+    assert found(slow(0.2 / np.sqrt(N) / 4)) == []

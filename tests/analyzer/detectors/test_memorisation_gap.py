@@ -64,3 +64,19 @@ def test_a_gap_inside_the_error_of_a_small_validation_set_is_none(n, is_found):
     run = runs.memorised_run(validation_level=0.5)
     assert bool(check(replace(run, predictions=Predictions(truth, scores, 3000, kind="logits")))) is is_found
     assert check(run)
+
+
+def test_a_few_samples_need_no_baseline_and_a_smaller_gap():
+    def few(run, n):
+        steps = np.arange(3000)
+        sizes, epochs = Series(steps, np.full(3000, n / 2.0)), Series(steps, steps // 2.0)
+        return runs.with_series(run, batch_size=sizes, epoch=epochs)
+
+    run = runs.memorised_run()
+    unknown = replace(run, info=replace(run.info, baseline=math.nan, n_classes=0))
+    assert [f.severity for f in check(few(unknown, 20))] == [Severity.WARNING]
+    with pytest.raises(NotAssessable, match="constant predictor is unknown"):
+        check(few(unknown, 2000))
+    near = Series(runs.evaluation_steps(3000, 20), np.full(20, 0.02 + 0.12 * runs.B0))
+    assert len(check(few(runs.with_series(run, loss__validation=near), 20))) == 1
+    assert check(few(runs.with_series(run, loss__validation=near), 2000)) == []

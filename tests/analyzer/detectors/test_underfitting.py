@@ -9,7 +9,7 @@ from tests import runs
 from traindoctor.analyzer.detectors.underfitting import Underfitting
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
-from traindoctor.run import ParameterInfo
+from traindoctor.run import ParameterInfo, RunInfo
 
 N = 1000
 
@@ -58,3 +58,20 @@ def test_a_narrow_hidden_layer_makes_it_a_warning(width, severity):
     assert finding.severity is severity
     assert (f"has {width} units" in finding.message) is (width <= 4)
     assert not check(0.5, info=info)
+
+
+def test_a_narrow_model_that_learned_nothing_underfits():
+    layers = tuple(ParameterInfo(f"{i}.weight", shape, "matrix") for i, shape in enumerate([(2, 9), (10, 2)]))
+    info = replace(runs.known_info(), parameters=layers)
+    (finding,) = check(2.29, info=info)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["narrowest hidden layer"] == 2
+
+
+def test_ln_2_will_do_for_a_binary_loss():
+    losses = 0.62 + 0.07 * np.exp(-np.arange(N) / 60.0) + runs.noise(N, 0.003)
+    info = RunInfo(loss_name="binary_cross_entropy_with_logits")
+    run = runs.build(losses, validation=losses[runs.evaluation_steps(N, 10)], info=info)
+    (finding,) = Underfitting().check(run)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["constant predictor"] == pytest.approx(np.log(2.0))
