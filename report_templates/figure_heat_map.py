@@ -38,6 +38,7 @@ def draw_heat_map(heat: HeatMap) -> Figure:
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=2.5, width=0.6, pad=3)
+    axes.tick_params(axis="y", left=False)
     _colour_bar(figure, heat, height)
     _legend(figure, heat, left)
     return figure

@@ -240,8 +240,8 @@ def test_a_zoomed_curve_still_passes_through_its_points(opened: Any) -> None:
         """svg => {
           const panel = svg.querySelectorAll('.x-panel')[1];
           const ticks = [...panel.querySelectorAll('.y-axis .made > g')].map(tick =>
-            [tick.querySelector('text').textContent, tick.querySelector('use').getAttribute('y')]
-              .map(Number));
+            [tick.querySelector('text').textContent, /^M\\S+ ([-\\d.]+)/
+              .exec(tick.querySelector('.tick').getAttribute('d'))[1]].map(Number));
           const path = panel.querySelector('.x-curve path').getAttribute('d');
           const points = [...path.matchAll(/[ML]\\s*(\\S+) ([-\\d.]+)/g)];
           return { ticks, points: points.map(([, x, y]) => [Number(x), Number(y)]) };

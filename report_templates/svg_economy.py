@@ -1,0 +1,103 @@
+"""What a drawing can do without: wrappers, invisible shapes, references to tick marks, repeated defaults."""
+
+from __future__ import annotations
+
+import re
+from xml.etree.ElementTree import Element
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_STROKE_TO = re.compile(r"M0 0L(-?[\d.]+) (-?[\d.]+)")
+AXES = frozenset({"x-axis", "y-axis"})
+"""Groups whose direct children are ticks: a browser copies one to make another."""
+TICK = "tick"
+"""Class of the short stroke of a tick on such an axis."""
+_INHERITED = {"fill": "currentColor", "font-size": "8px"}
+"""Attributes of nearly every text: said once, at the root."""
+_DEFAULTS = {"text-anchor": "start", "fill-opacity": "1", "stroke-opacity": "1"}
+
+
+def economise(root: Element) -> None:
+    """Change a cleaned drawing in place so that it looks the same with fewer elements and characters.
+
+    A page holds hundreds of ticks and labels, each of which matplotlib wraps three times; every element costs
+    a browser time before it shows the page, and every box costs WeasyPrint some.
+    """
+    _name_black(root)
+    _draw_ticks(root)
+    _drop_invisible(root)
+    _unwrap(root)
+    for element in root.iter():
+        _drop_repeated(element)
+    for name, value in _INHERITED.items():
+        root.set(name, value)
+
+
+def _name_black(parent: Element) -> None:
+    """A black filling is not written, since it is SVG's own default; at the root stands another one."""
+    for child in parent:
+        if child.tag in {f"{_SVG}path", f"{_SVG}use"}:
+            child.attrib.setdefault("fill", "#000000")
+        elif child.tag != f"{_SVG}defs":  # what is defined takes the filling of its use
+            _name_black(child)
+
+
+def _draw_ticks(root: Element) -> None:
+    """Tick marks as strokes in their place, instead of references to one stroke."""
+    strokes: dict[str, tuple[str, str]] = {}
+    for element in root.iter(f"{_SVG}path"):
+        found = _STROKE_TO.fullmatch(element.get("d", "").strip())
+        if found and "id" in element.attrib:
+            strokes[f"#{element.attrib['id']}"] = (found[1], found[2])
+    for axis in root.iter():
+        for element in axis.iter() if axis.get("class") in AXES else ():
+            if element.get("href") in strokes:
+                element.set("class", TICK)
+    for element in root.iter(f"{_SVG}use"):
+        stroke = strokes.get(element.get("href", ""))
+        if stroke is None:
+            continue
+        x, y = element.attrib.pop("x", "0"), element.attrib.pop("y", "0")
+        del element.attrib["href"]
+        element.attrib.pop("fill", None)
+        element.tag = f"{_SVG}path"
+        element.set("d", f"M{x} {y}l{stroke[0]} {stroke[1]}")
+    for parent in root.iter():
+        for child in list(parent):
+            if child.tag == f"{_SVG}path" and f"#{child.get('id', '')}" in strokes:
+                parent.remove(child)
+
+
+def _drop_invisible(parent: Element) -> None:
+    """Paths without fill and stroke, and groups and definitions that hold nothing."""
+    for child in list(parent):
+        _drop_invisible(child)
+        is_blank = child.tag == f"{_SVG}path" and child.get("fill") == "none" and "stroke" not in child.attrib
+        is_empty = child.tag in {f"{_SVG}g", f"{_SVG}defs"} and not len(child)
+        if is_blank or is_empty:
+            parent.remove(child)
+
+
+def _unwrap(parent: Element) -> None:
+    """Put the children of a group that says nothing in its place; a tick of an axis stays one group."""
+    kept: list[Element] = []
+    for child in list(parent):
+        _unwrap(child)
+        is_tick = parent.get("class") in AXES
+        if child.tag == f"{_SVG}g" and not child.attrib and not is_tick:
+            kept += list(child)
+        else:
+            kept.append(child)
+    parent[:] = kept
+
+
+def _drop_repeated(element: Element) -> None:
+    """Attributes that say what holds anyway."""
+    if "d" in element.attrib:
+        element.set("d", element.attrib["d"].strip())
+    for name, value in _DEFAULTS.items():
+        if element.get(name) == value:
+            del element.attrib[name]
+    if element.tag == f"{_SVG}text":
+        for name, value in _INHERITED.items():
+            if element.get(name) == value:
+                del element.attrib[name]
