@@ -140,6 +140,7 @@ class FindingCard:
         span: e.g. `steps 45,000 to 99,999`.
         parameters: names concerned, worst first.
         evidence: what the conclusion rests on.
+        figure: the same in a plot, zoomed on the steps at issue; None where it is no curve.
         action: what to do.
         remedy: paste-ready code, None if there is none.
         symptoms: findings that this one explains.
@@ -160,6 +161,7 @@ class FindingCard:
     action: str
     remedy: Code | None
     symptoms: tuple[FindingCard, ...] = ()
+    figure: Figure | None = None
 
 
 Block = Table | Figure | Code | Paragraph | Facts | Bullets | FindingCard
@@ -223,5 +225,13 @@ class Page:
 
     def __post_init__(self) -> None:
         found = [self.headline.figure] if self.headline.figure else []
-        found += [block for section in self.sections for block in section.blocks if isinstance(block, Figure)]
+        for block in (block for section in self.sections for block in section.blocks):
+            found += [block] if isinstance(block, Figure) else []
+            found += _evidence_figures(block) if isinstance(block, FindingCard) else []
         object.__setattr__(self, "figures", tuple(found))
+
+
+def _evidence_figures(card: FindingCard) -> list[Figure]:
+    """The plots of a finding and of those it explains."""
+    own = [card.figure] if card.figure else []
+    return own + [figure for symptom in card.symptoms for figure in _evidence_figures(symptom)]
