@@ -133,6 +133,7 @@ class HeatMap:
         limits: colour limits, log10 of the value.
         unit: unit at the colour bar.
         x_label: what the x axis counts.
+        is_relative: values are multiples of a reference: the colours part at one.
     """
 
     kind: ClassVar[str] = "heat-map"
@@ -144,6 +145,7 @@ class HeatMap:
     limits: tuple[float, float]
     unit: str
     x_label: str
+    is_relative: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,7 @@ VIEWS: Mapping[str, View] = {
     "TD202": View(
         ("gradient", "train"), {"usual norm": 0, "suggested clip": 0}, ("since",), focus="since", reach=0.1
     ),
-    "TD203": View(("parameters:grad_dead_rows", "lr"), {"dead units": 0}, ("since",)),
+    "TD203": View(("parameters:grad_dead_rows", "lr"), None, ("since",)),
     "TD204": View(("parameters:weight_rms",), None, ("since",)),
     "TD205": View(("parameters:weight_rms",), None, ("since",)),
     "TD206": View(("parameters:weight_rms", "loss")),

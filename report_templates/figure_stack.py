@@ -104,6 +104,8 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     else:  # every value was NaN or infinite: the rug alone tells
         axes.set_yticks([])
     moments = [mark for mark in panel.marks if mark.kind == "moment"]
+    if any(mark.label for mark in moments):
+        _make_room(axes, (len(moments) * _LABEL_DISTANCE + 4) / (panel.height * _UNIT * 72))
     for row, mark in enumerate(moments):
         _draw_moment(axes, mark, row)
     for mark in panel.marks:
@@ -149,6 +151,13 @@ def _set_limits(axes: Any, panel: Panel) -> None:
     else:
         is_near_zero = 0 <= low < 0.35 * high
         axes.set_ylim(0.0 if is_near_zero else low - 0.06 * (high - low), high + 0.08 * (high - low))
+
+
+def _make_room(axes: Any, share: float) -> None:
+    """Leave a share of the height free above the curves, for the names that stand there."""
+    low, high = (float(axes.transData.transform((0, end))[1]) for end in axes.get_ylim())
+    top = axes.transData.inverted().transform((0, low + (high - low) / (1 - share)))[1]
+    axes.set_ylim(top=float(top))
 
 
 def _draw_mark(axes: Any, mark: Mark) -> None:
@@ -235,6 +244,10 @@ def _label_ends(axes: Any, curves: tuple[Curve, ...], levels: tuple[Mark, ...]) 
     for index in sorted(range(len(ends)), key=lambda i: heights[i]):
         placed[index] = max(heights[index], floor + _LABEL_DISTANCE)
         floor = placed[index]
+    ceiling = float(axes.transAxes.transform((0, 1))[1]) + _LABEL_DISTANCE
+    for index in sorted(placed, key=lambda i: -placed[i]):
+        placed[index] = min(placed[index], ceiling - _LABEL_DISTANCE)
+        ceiling = placed[index]
     right = float(axes.transAxes.transform((1, 0))[0])
     for index, (label, x, y, colour, part) in enumerate(ends):
         end = axes.transData.transform((x, y))

@@ -36,7 +36,7 @@ def html_report(diagnosis: Diagnosis, methods: Mapping[str, str]) -> bytes:
 
 def html_page(page: Page) -> bytes:
     """Any page as one HTML file, UTF-8."""
-    drawn = {figure.id: figure_svg(figure) for figure in page.figures}
+    drawn = {figure.id: figure_svg(figure) for figure in page.screen_figures}
     style = asset("report.css") + asset("report_screen.css")
     script = without_comments("".join(asset(name) for name in SCRIPTS))
     text = (

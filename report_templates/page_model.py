@@ -68,6 +68,8 @@ class Figure:
         caption: how to read it.
         drawing: what is drawn.
         table: the same data in figures, None where a table stands beside the figure already.
+        mode: what the drawing shows of its data, in a few words; "" where there is one way only.
+        further: the same data in other modes, among which a reader of the screen switches.
     """
 
     kind: ClassVar[str] = "figure"
@@ -76,6 +78,8 @@ class Figure:
     caption: str
     drawing: Drawing
     table: Table | None = None
+    mode: str = ""
+    further: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,7 @@ class Page:
         headline: page one.
         sections: in reading order.
         running_head: run and commit, for the head of every printed page.
+        figures: every figure, in reading order.
     """
 
     headline: Headline
@@ -229,6 +234,11 @@ class Page:
             found += [block] if isinstance(block, Figure) else []
             found += _evidence_figures(block) if isinstance(block, FindingCard) else []
         object.__setattr__(self, "figures", tuple(found))
+
+    @property
+    def screen_figures(self) -> tuple[Figure, ...]:
+        """The figures in every mode; paper shows the first one of each."""
+        return tuple(one for figure in self.figures for one in (figure, *figure.further))
 
 
 def _evidence_figures(card: FindingCard) -> list[Figure]:

@@ -1,8 +1,19 @@
 // A chart over time that can be drawn again: on another x axis, or zoomed. Places are told in steps throughout.
 
-// The points of a path that matplotlib wrote: only moves and straight lines.
-const pointsOf = (path) => [...path.getAttribute("d").matchAll(/([ML])\s*([-\d.]+)\s+([-\d.]+)/g)]
-  .map(([, command, x, y]) => [command, Number(x), Number(y)]);
+// The points of a path: only moves and straight lines, the latter told by places or by distances.
+const pointsOf = (path) => {
+  const points = [];
+  let x = 0, y = 0;
+  for (const [, command, rest] of path.getAttribute("d").matchAll(/([MLl])([^MLlz]*)/g)) {
+    const numbers = (rest.match(/-?(?:\d+\.?\d*|\.\d+)/g) ?? []).map(Number);
+    for (let at = 0; at < numbers.length; at += 2) {
+      const isDistance = command === "l";
+      [x, y] = [numbers[at] + (isDistance ? x : 0), numbers[at + 1] + (isDistance ? y : 0)];
+      points.push([command === "M" ? "M" : "L", x, y]);
+    }
+  }
+  return points;
+};
 
 // Move a stroke that goes on from its first point by relative distances; null leaves a coordinate as it is.
 const startAt = (path, x, y = null) => path.setAttribute("d",

@@ -11,6 +11,8 @@ AXES = frozenset({"x-axis", "y-axis"})
 """Groups whose direct children are ticks: a browser copies one to make another."""
 TICK = "tick"
 """Class of the short stroke of a tick on such an axis."""
+_ABSOLUTE = re.compile(r"(?:[ML]-?[\d.]+ -?[\d.]+z?)+")
+_POINT = re.compile(r"([ML])(-?[\d.]+) (-?[\d.]+)(z?)")
 _INHERITED = {"fill": "currentColor", "font-size": "8px"}
 """Attributes of nearly every text: said once, at the root."""
 _DEFAULTS = {"text-anchor": "start", "fill-opacity": "1", "stroke-opacity": "1"}
@@ -93,7 +95,7 @@ def _unwrap(parent: Element) -> None:
 def _drop_repeated(element: Element) -> None:
     """Attributes that say what holds anyway."""
     if "d" in element.attrib:
-        element.set("d", element.attrib["d"].strip())
+        element.set("d", _relative(element.attrib["d"].strip()))
     for name, value in _DEFAULTS.items():
         if element.get(name) == value:
             del element.attrib[name]
@@ -101,3 +103,44 @@ def _drop_repeated(element: Element) -> None:
         for name, value in _INHERITED.items():
             if element.get(name) == value:
                 del element.attrib[name]
+
+
+def _relative(path: str) -> str:
+    """The same path told by distances, if it is made of moves and straight lines alone.
+
+    Coordinates have two decimals, and so have their differences: no error adds up.
+
+    >>> _relative("M10 10L10.5 9.75L12 10zM20 1L20 3")
+    'M10 10l.5-.25 1.5 .25zM20 1l0 2'
+    """
+    if not _ABSOLUTE.fullmatch(path):
+        return path
+    parts: list[str] = []
+    x = y = 0.0
+    before = ""
+    for command, x_text, y_text, end in _POINT.findall(path):
+        new_x, new_y = float(x_text), float(y_text)
+        if command == "M":
+            parts.append(f"M{x_text} {y_text}")
+        else:
+            step = f"{_short(new_x - x)}{_joined(_short(new_y - y))}"
+            parts.append(_joined(step) if before == "L" else f"l{step}")
+        parts.append(end)
+        x, y, before = new_x, new_y, "" if end else command
+    return "".join(parts)
+
+
+def _short(number: float) -> str:
+    """At most two decimals, without the zeros that say nothing.
+
+    >>> _short(0.5), _short(-0.25), _short(-0.001), _short(10.0), _short(100.1)
+    ('.5', '-.25', '0', '10', '100.1')
+    """
+    text = f"{number:.2f}".rstrip("0").rstrip(".")
+    text = text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+    return "0" if text == "-0" else text
+
+
+def _joined(number: str) -> str:
+    """A number after another: a minus separates, too."""
+    return number if number.startswith("-") else f" {number}"

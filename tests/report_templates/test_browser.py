@@ -336,6 +336,26 @@ def test_a_plot_in_a_closed_finding_is_drawn_when_it_opens(opened: Any) -> None:
     assert step_of(told(page, "evidence-finding-2")) > 0
 
 
+@pytest.mark.parametrize("has_script", [True, False])
+def test_the_heat_map_switches_its_mode(opened: Any, has_script: bool) -> None:
+    """By the style sheet alone, with the mouse and with the keyboard; print shows the chosen one."""
+    page = opened(java_script_enabled=has_script)
+    values = page.locator("#figure-heat-grad-norm")
+    relative = page.locator("#figure-heat-grad-norm-relative")
+    assert (values.is_visible(), relative.is_visible()) == (True, False)
+    group = page.get_by_role("radiogroup").filter(has=relative)
+    group.get_by_text("relative to the median parameter", exact=True).click()
+    assert (values.is_visible(), relative.is_visible()) == (False, True)
+    page.emulate_media(media="print")
+    assert (values.is_visible(), relative.is_visible()) == (False, True)
+    assert not group.locator("label").first.is_visible()
+    page.emulate_media(media="screen")
+    page.locator("#mode-heat-grad-norm-relative").focus()
+    page.keyboard.press("ArrowLeft")
+    assert (values.is_visible(), relative.is_visible()) == (True, False)
+    assert page.locator("#figure-heat-update-ratio").is_visible(), "each map by itself"
+
+
 def test_awkward_charts_zoom_and_switch(opened: Any) -> None:
     """One point, NaN rugs: keys and drags do no harm."""
     for case in ("single_step", "nan_losses"):
@@ -416,4 +436,5 @@ def test_jenkins_policy_leaves_the_charts(browser: Any, written: Any) -> None:
     svg = page.locator("#figure-curves svg.figure")
     assert svg.bounding_box()["height"] > 200
     assert page.locator("#figure-curves .x-curve path").first.get_attribute("stroke") == "#0072b2"
+    assert page.locator("#figure-heat-grad-norm-relative svg").is_visible(), "no style, no switch: both modes"
     context.close()
