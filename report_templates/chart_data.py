@@ -24,7 +24,8 @@ def chart_data(page: Page, drawn: Mapping[str, DrawnFigure]) -> dict[str, Any]:
     for figure in page.figures:
         if drawn[figure.id].areas:
             charts[figure.id] = _chart(figure, drawn[figure.id], lists)
-            charts[figure.id]["has_controls"] = figure is not page.headline.figure
+            is_further = figure is page.headline.figure or charts[figure.id]["fixed"]
+            charts[figure.id]["has_controls"] = not is_further
     return {"words": words(), "charts": charts, "lists": lists.kept}
 
 
@@ -65,6 +66,7 @@ def _chart(figure: Figure, drawn: DrawnFigure, lists: _Lists) -> dict[str, Any]:
     return {
         "unit": stack.x_label,
         "whole": stack.is_whole,
+        "fixed": stack.is_fixed,
         "name": stack.x_name,
         "limits": list(stack.x_limits),
         "panels": panels,

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from traindoctor.run import Floats
 
-MarkKind = Literal["span", "point", "non-finite"]
+MarkKind = Literal["span", "point", "non-finite", "level", "moment"]
 MarkTone = Literal["critical", "warning", "info", "neutral"]
 
 
@@ -42,7 +42,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something pointed at: a span of steps, a point, or steps with non-finite values."""
+    """Something pointed at: a span of steps, a point, steps with non-finite values, a height, one step."""
 
     kind: MarkKind
     first: float
@@ -104,6 +104,8 @@ class Stack:
         axes: what a reader can switch the x axis to; drawn by a browser only.
         x_name: one word for the axis as it is drawn, for its button.
         is_whole: whether the x axis counts whole things, such as steps.
+        is_fixed: shows one part of the run for a reason; a reader's zoom leaves it as it is.
+        width: of the drawing, inches; 0 for as wide as the others.
     """
 
     kind: ClassVar[str] = "stack"
@@ -114,6 +116,8 @@ class Stack:
     axes: tuple[FurtherAxis, ...] = ()
     x_name: str = ""
     is_whole: bool = True
+    is_fixed: bool = False
+    width: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +133,7 @@ class HeatMap:
         limits: colour limits, log10 of the value.
         unit: unit at the colour bar.
         x_label: what the x axis counts.
+        is_relative: values are multiples of a reference: the colours part at one.
     """
 
     kind: ClassVar[str] = "heat-map"
@@ -140,6 +145,7 @@ class HeatMap:
     limits: tuple[float, float]
     unit: str
     x_label: str
+    is_relative: bool = False
 
 
 @dataclass(frozen=True, eq=False)

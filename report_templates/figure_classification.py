@@ -38,7 +38,7 @@ def draw_matrix(matrix: Matrix) -> Figure:
     _label_classes(axes, matrix.labels)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.tick_params(length=0, pad=4)
+    axes.tick_params(length=0, pad=4, left=False, bottom=False, top=False)
     axes.set_ylabel(_("true class"), fontsize=NORMAL)
     axes.set_xlabel(_("predicted class"), fontsize=NORMAL)
     _share_bar(figure, scale, left + side + 0.3, top, min(side, 2.0))

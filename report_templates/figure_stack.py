@@ -44,6 +44,9 @@ from .figure_style import (
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.6, 1.16, 0.22, 0.44
 _UNIT, _GAP, _LANE = 1.25, 0.36, 0.27
 _LABEL_DISTANCE = 11.0
+_TICKS, _NARROW_TICKS = 7, 4
+_CHARACTER = 0.068
+"""Average width of a label's character, inches."""
 
 
 def draw_stack(stack: Stack) -> tuple[Figure, tuple[Any, ...]]:
@@ -51,8 +54,8 @@ def draw_stack(stack: Stack) -> tuple[Figure, tuple[Any, ...]]:
     heights = [panel.height * _UNIT for panel in stack.panels]
     lanes = len(stack.lanes) * _LANE + (0.1 if stack.lanes else 0.0)
     total = _TOP + sum(heights) + _GAP * (len(heights) - 1) + lanes + _BOTTOM
-    figure = new_figure(total)
-    width = WIDTH - _LEFT - _RIGHT
+    figure = new_figure(total, stack.width or WIDTH)
+    width = (stack.width or WIDTH) - _LEFT - (_right_margin(stack) if stack.width else _RIGHT)
     limits = _padded(*stack.x_limits)
     drawn: list[Any] = []
     top = _TOP
@@ -67,13 +70,20 @@ def draw_stack(stack: Stack) -> tuple[Figure, tuple[Any, ...]]:
         last = place(figure, _LEFT, top - _GAP + 0.1, width, lanes - 0.1)
         _draw_lanes(last, stack.lanes, limits)
     for axes in dict.fromkeys((*drawn, last)):
-        step_ticks(axes.xaxis, stack.x_limits)
+        step_ticks(axes.xaxis, stack.x_limits, _NARROW_TICKS if stack.width else _TICKS)
         axes.tick_params(labelbottom=axes is last)
         axes.set_gid(PANEL)
         axes.xaxis.set_gid(AXIS)
         axes.yaxis.set_gid(VALUES)
     last.set_xlabel(stack.x_label, fontsize=NORMAL, labelpad=4, gid=TITLE)
     return figure, tuple(drawn)
+
+
+def _right_margin(stack: Stack) -> float:
+    """Room for the names at the right of a small drawing, inches."""
+    names = [curve.label for panel in stack.panels for curve in panel.curves]
+    names += [mark.label for panel in stack.panels for mark in panel.marks if mark.kind == "level"]
+    return 0.2 + _CHARACTER * min(max((len(name) for name in names), default=0), 24)
 
 
 def _padded(first: float, last: float) -> tuple[float, float]:
@@ -93,9 +103,17 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         value_ticks(axes.yaxis, panel.is_log)
     else:  # every value was NaN or infinite: the rug alone tells
         axes.set_yticks([])
+    moments = [mark for mark in panel.marks if mark.kind == "moment"]
+    if any(mark.label for mark in moments):
+        _make_room(axes, (len(moments) * _LABEL_DISTANCE + 4) / (panel.height * _UNIT * 72))
+    for row, mark in enumerate(moments):
+        _draw_moment(axes, mark, row)
     for mark in panel.marks:
-        _draw_mark(axes, mark)
-    _label_ends(axes, panel.curves)
+        if mark.kind == "level":
+            axes.axhline(mark.y, color=INK, alpha=0.75, linewidth=0.9, linestyle=DASHES[2])
+        elif mark.kind != "moment":
+            _draw_mark(axes, mark)
+    _label_ends(axes, panel.curves, tuple(mark for mark in panel.marks if mark.kind == "level"))
 
 
 def _draw_curve(axes: Any, curve: Curve) -> None:
@@ -122,7 +140,8 @@ def _draw_curve(axes: Any, curve: Curve) -> None:
 
 def _set_limits(axes: Any, panel: Panel) -> None:
     """A little air; zero where it is near; a constant curve amid a plain axis."""
-    values = np.concatenate([part for c in panel.curves for part in (c.y, c.low, c.high)])
+    levels = np.asarray([mark.y for mark in panel.marks if mark.kind == "level"])
+    values = np.concatenate([levels, *(part for c in panel.curves for part in (c.y, c.low, c.high))])
     low, high = float(values.min()), float(values.max())
     if panel.is_log:
         axes.set_ylim(low / 1.4, high * 1.4)
@@ -132,6 +151,13 @@ def _set_limits(axes: Any, panel: Panel) -> None:
     else:
         is_near_zero = 0 <= low < 0.35 * high
         axes.set_ylim(0.0 if is_near_zero else low - 0.06 * (high - low), high + 0.08 * (high - low))
+
+
+def _make_room(axes: Any, share: float) -> None:
+    """Leave a share of the height free above the curves, for the names that stand there."""
+    low, high = (float(axes.transData.transform((0, end))[1]) for end in axes.get_ylim())
+    top = axes.transData.inverted().transform((0, low + (high - low) / (1 - share)))[1]
+    axes.set_ylim(top=float(top))
 
 
 def _draw_mark(axes: Any, mark: Mark) -> None:
@@ -157,6 +183,24 @@ def _draw_mark(axes: Any, mark: Mark) -> None:
             color=colour,
             gid=between(NAME, mark),
         )
+
+
+def _draw_moment(axes: Any, mark: Mark, row: int) -> None:
+    """A vertical line, its name at the top; names of further ones stand in rows below."""
+    low, high = axes.get_xlim()
+    is_right = mark.first > (low + high) / 2
+    axes.axvline(mark.first, color=TONES[mark.tone], linewidth=1.1)
+    axes.annotate(
+        mark.label,
+        (mark.first, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4 if is_right else 4, -3 - _LABEL_DISTANCE * row),
+        textcoords="offset points",
+        ha="right" if is_right else "left",
+        va="top",
+        fontsize=SMALL,
+        color=TONES[mark.tone],
+    )
 
 
 def _draw_point(axes: Any, mark: Mark) -> None:
@@ -189,28 +233,35 @@ def _draw_point(axes: Any, mark: Mark) -> None:
     )
 
 
-def _label_ends(axes: Any, curves: tuple[Curve, ...]) -> None:
-    """Names at the line ends, pushed apart where they would overlap (distances in points)."""
-    heights = [float(axes.transData.transform((c.x[-1], c.y[-1]))[1]) for c in curves]
+def _label_ends(axes: Any, curves: tuple[Curve, ...], levels: tuple[Mark, ...]) -> None:
+    """Names at the right of curves and levels, pushed apart where they would overlap (points)."""
+    edge = axes.get_xlim()[1]
+    ends = [(c.label, float(c.x[-1]), float(c.y[-1]), PALETTE[c.colour], END) for c in curves]
+    ends += [(mark.label, edge, mark.y, INK, "") for mark in levels]
+    heights = [float(axes.transData.transform((x, y))[1]) for _, x, y, _, _ in ends]
     placed: dict[int, float] = {}
     floor = -np.inf
-    for index in sorted(range(len(curves)), key=lambda i: heights[i]):
+    for index in sorted(range(len(ends)), key=lambda i: heights[i]):
         placed[index] = max(heights[index], floor + _LABEL_DISTANCE)
         floor = placed[index]
+    ceiling = float(axes.transAxes.transform((0, 1))[1]) + _LABEL_DISTANCE
+    for index in sorted(placed, key=lambda i: -placed[i]):
+        placed[index] = min(placed[index], ceiling - _LABEL_DISTANCE)
+        ceiling = placed[index]
     right = float(axes.transAxes.transform((1, 0))[0])
-    for index, curve in enumerate(curves):
-        end = axes.transData.transform((curve.x[-1], curve.y[-1]))
+    for index, (label, x, y, colour, part) in enumerate(ends):
+        end = axes.transData.transform((x, y))
         axes.annotate(
-            curve.label,
-            (curve.x[-1], curve.y[-1]),
+            label,
+            (x, y),
             xytext=(right - end[0] + 7, placed[index] - heights[index]),
             textcoords="offset points",
             va="center",
             ha="left",
             fontsize=SMALL,
-            color=PALETTE[curve.colour],
+            color=colour,
             annotation_clip=False,
-            gid=END,
+            gid=part or None,
         )
 
 

@@ -132,10 +132,10 @@ def _tick(value: float, is_small: bool, digits: int) -> str:
     return text.replace("-", "−")
 
 
-def step_ticks(axis: Any, limits: tuple[float, float]) -> None:
-    """Whole steps with thousands separators; a run of one step has one tick."""
+def step_ticks(axis: Any, limits: tuple[float, float], most: int = 7) -> None:
+    """At most `most` whole steps with thousands separators; a run of one step has one tick."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
     is_single = limits[0] == limits[1]
-    axis.set_major_locator(FixedLocator([limits[0]]) if is_single else MaxNLocator(7, integer=True))
+    axis.set_major_locator(FixedLocator([limits[0]]) if is_single else MaxNLocator(most, integer=True))
     axis.set_major_formatter(FuncFormatter(lambda value, _: fmt.count(value)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from traindoctor.run import Floats, Ints, Run, Series
 
 from . import number_format as fmt
 from .chart_model import HeatMap
+from .language import _
 
 MAX_ROWS = 400
 N_BINS = 240
 _WARM_UP_SHARE = 0.05
 _LOW, _HIGH = 1.0, 99.0
+_LEAST_FOR_MEDIAN = 3
 
 
 def heat_map(run: Run, quantity: str, unit: str, x_label: str) -> HeatMap | None:
@@ -26,17 +29,27 @@ def heat_map(run: Run, quantity: str, unit: str, x_label: str) -> HeatMap | None
     Colour limits are the 1st and 99th percentile of log10 of the positive values after 5 % of the steps.
     More than 400 parameters are put together per module, as the median over its parameters.
     """
+    maps = heat_maps(run, quantity, unit, x_label)
+    return maps[0] if maps else None
+
+
+def heat_maps(run: Run, quantity: str, unit: str, x_label: str) -> tuple[HeatMap, ...]:
+    """The grid of `heat_map`, and the same relative to the median parameter of each bin; () without values.
+
+    The second is left out where fewer than three parameters were recorded: half of two is no reference.
+    """
     table = {name: series for name, series in run.parameter(quantity).items() if len(series)}
     if not table:
-        return None
+        return ()
     names = in_forward_order(run, list(table))
     sampled = np.unique(np.concatenate([table[name].steps for name in names]))
     bins = _bin_steps(sampled)
     latest = _latest(sampled, bins)
     rows = [_row(table[name], latest, bins) for name in names]
     grid, is_recorded = np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
+    middle = _median_parameter(grid, is_recorded)
     labels, grid, is_recorded = _per_module(names, grid, is_recorded)
-    return HeatMap(
+    absolute = HeatMap(
         tuple(fmt.name(label) for label in labels),
         tuple(label.rsplit(".", 1)[0] if "." in label else "" for label in labels),
         grid,
@@ -46,6 +59,20 @@ def heat_map(run: Run, quantity: str, unit: str, x_label: str) -> HeatMap | None
         unit,
         x_label,
     )
+    if len(names) < _LEAST_FOR_MEDIAN:
+        return (absolute,)
+    ratio = grid / middle
+    limit = max(abs(end) for end in _colour_limits(ratio, is_recorded, bins))
+    unit = _("times the median parameter")
+    return absolute, replace(absolute, values=ratio, limits=(-limit, limit), unit=unit, is_relative=True)
+
+
+def _median_parameter(grid: Floats, is_recorded: Floats) -> Floats:
+    """Median of the positive finite values of each bin, shape (n_bins,); 1 where there are none."""
+    usable = (is_recorded > 0) & np.isfinite(grid) & (grid > 0)
+    filled = np.where(usable | ~usable.any(axis=0), np.where(usable, grid, 1.0), np.nan)
+    middle: Floats = np.nanmedian(filled, axis=0)
+    return middle
 
 
 def in_forward_order(run: Run, names: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from traindoctor.gating import judge
 
 from . import number_format as fmt
 from .language import _, evidence_name
+from .page_evidence import evidence_value
 from .page_findings import SEVERITY_WORDS, split_message
 from .page_gate import judged
 
@@ -81,7 +82,7 @@ def _found(case: ElementTree.Element, finding: Finding, standing: Standing, unit
         detail,
         *([_("Do: {text}", text=fmt.prose(finding.remedy.text))] if finding.remedy.text else []),
         *(
-            f"{fmt.name(evidence_name(name))}: {fmt.quantity(value, finding.units[name])}"
+            f"{fmt.name(evidence_name(name))}: {evidence_value(unit, name, value, finding.units[name])}"
             for name, value in finding.evidence.items()
         ),
         *(

@@ -91,8 +91,8 @@ def percent(fraction: float | None, digits: int = 3) -> str:
 def quantity(value: float, unit: str) -> str:
     r"""A value with its unit; fractions become percentages, pure numbers stay bare.
 
-    >>> quantity(0.25, "fraction"), quantity(3, "steps"), quantity(0.5, "dimensionless"), quantity(0.1, "lr")
-    ('25\xa0%', '3 steps', '0.5', '0.1')
+    >>> quantity(0.25, "fraction"), quantity(3, "steps"), quantity(0.5, ""), quantity(0.1, "times")
+    ('25\xa0%', '3 steps', '0.5', '0.1×')
     """
     if unit == "fraction":
         return percent(value)
@@ -100,6 +100,8 @@ def quantity(value: float, unit: str) -> str:
         return duration(value)
     if unit in _UNIT_WORDS or unit == "lr":
         return number(value)
+    if unit == "times":
+        return f"{number(value)}×"
     unit = name(unit, 40)
     is_whole = float(value).is_integer() if math.isfinite(value) else False
     word = looked_up(unit)

@@ -58,7 +58,7 @@ def curves_section(diagnosis: Diagnosis) -> Section | None:
 def _stack(panels: tuple[Panel, ...], diagnosis: Diagnosis) -> Stack:
     """The panels over the whole run, with every axis that is known and the findings beneath."""
     run = diagnosis.run
-    limits, noun = _x_limits(run), tr(x_axis.nouns(fmt.name(run.info.x_unit, 40))[0])
+    limits, noun = x_limits(run), tr(x_axis.nouns(fmt.name(run.info.x_unit, 40))[0])
     return Stack(panels, x_label(run), limits, _lanes(diagnosis), further_axes(run, limits), noun)
 
 
@@ -69,7 +69,7 @@ def schedule_figure(diagnosis: Diagnosis) -> Figure | None:
     if panel is None:
         return None
     loss = loss_panel(diagnosis)
-    first, last = _x_limits(run)
+    first, last = x_limits(run)
     if prescribed is not None and len(prescribed):
         last = max(last, float(prescribed.steps[-1]))
     title, caption = _("Recorded learning rate over the loss"), _("The learning rate as it was recorded.")
@@ -119,23 +119,23 @@ def loss_panel(diagnosis: Diagnosis) -> Panel | None:
     marks: list[Mark] = []
     if train is not None:
         curves.append(noisy_curve(train, _("train"), 0))
-        marks += _non_finite(train)
+        marks += non_finite_marks(train)
     if validation is not None:
         curves.append(exact_curve(validation, held_out_word(run, names.LOSS_VALIDATION), 1))
-        marks += _non_finite(validation) + _best(validation)
+        marks += non_finite_marks(validation) + _best(validation)
     test = run.get("loss/test")
     if test is not None and len(test) > 1:
         curves.append(exact_curve(test, _("test"), 2))
     if not curves:
         return None
-    return Panel(_("loss"), _drawn(curves), _labelled_once(marks), _spans_decades(curves), 1.6)
+    return Panel(_("loss"), _drawn(curves), _labelled_once(marks), spans_decades(curves), 1.6)
 
 
 def lr_panel(run: Run, prescribed: Series | None = None) -> Panel | None:
     """Learning rate of each param group (equal ones once), and the prescribed one."""
     distinct: list[tuple[str, Series]] = []
     for group, series in run.learning_rates().items():
-        if all(not _same(series, other) for _, other in distinct):
+        if all(not is_same(series, other) for _, other in distinct):
             distinct.append((group, series))
     curves = [
         exact_curve(
@@ -162,28 +162,29 @@ def _gradient_panel(run: Run) -> Panel | None:
     if used is not None:
         curves.append(noisy_curve(used, _("after clipping") if before is not None else _("all gradients"), 0))
     marks = _labelled_once(
-        [m for series in (before, used) if series is not None for m in _non_finite(series)]
+        [m for series in (before, used) if series is not None for m in non_finite_marks(series)]
     )
     kept = _drawn(curves)
-    return Panel(_("gradient norm"), kept, marks, _spans_decades(kept)) if kept else None
+    return Panel(_("gradient norm"), kept, marks, spans_decades(kept)) if kept else None
 
 
 def _drawn(curves: list[Curve]) -> tuple[Curve, ...]:
     return tuple(curve for curve in curves if len(curve.x))
 
 
-def _same(a: Series, b: Series) -> bool:
+def is_same(a: Series, b: Series) -> bool:
+    """Whether two series hold the same values at the same steps."""
     return np.array_equal(a.steps, b.steps) and np.array_equal(a.values, b.values, equal_nan=True)
 
 
-def _spans_decades(curves: list[Curve] | tuple[Curve, ...]) -> bool:
+def spans_decades(curves: list[Curve] | tuple[Curve, ...]) -> bool:
     """True where a linear axis would flatten the course: all positive, and the lines span a factor of 30."""
     everything: list[Floats] = [part for curve in curves for part in (curve.y, curve.low, curve.high)]
     values = np.concatenate(everything) if everything else np.empty(0)
     return bool(values.size) and bool(values.min() > 0) and bool(values.max() > _LOG_RANGE * values.min())
 
 
-def _non_finite(series: Series) -> list[Mark]:
+def non_finite_marks(series: Series) -> list[Mark]:
     """One rug mark per stretch of NaN or infinite values."""
     bad = ~np.isfinite(series.values)
     edges = np.flatnonzero(np.diff(np.r_[False, bad, False].astype(np.int8)))
@@ -225,7 +226,8 @@ def _lane(finding: Finding) -> Mark:
     return Mark("span", finding.first_step, finding.last_step, label, tone)  # type: ignore[arg-type]
 
 
-def _x_limits(run: Run) -> tuple[float, float]:
+def x_limits(run: Run) -> tuple[float, float]:
+    """First and last place at which anything was recorded."""
     ends = [(float(s.steps[0]), float(s.steps[-1])) for s in run.series.values() if len(s)]
     first = min((low for low, _ in ends), default=0.0)
     last = max((high for _, high in ends), default=0.0)
@@ -248,7 +250,7 @@ def _curves_table(run: Run) -> Table:
         for g, s in run.learning_rates().items()
     ]
     kept = [(label, series, unit) for label, series, unit in wanted if series is not None][:8]
-    first, last = _x_limits(run)
+    first, last = x_limits(run)
     at = np.unique(np.linspace(first, last, _TABLE_ROWS).round().astype(np.int64))
     columns = (
         Column(tr(x_axis.nouns(fmt.name(run.info.x_unit, 40))[0]), align="right"),

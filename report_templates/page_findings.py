@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from traindoctor.finding import Diagnosis, Finding, Severity
+from traindoctor.run import Run
 from traindoctor.text import SENTENCE_END, Text
 
 from . import number_format as fmt
 from .language import _, evidence_name, tr
+from .page_evidence import evidence_figure, evidence_value
 from .page_model import Cell, Code, Column, FindingCard, Table, Tone
 
 SEVERITY_WORDS: dict[Severity, str] = {
@@ -20,6 +22,8 @@ _TONES: dict[Severity, Tone] = {
     Severity.INFO: "info",
 }
 _MAX_PARAMETERS = 8
+_MAX_PLOTS = 12
+"""Of a page: a run with more findings than that is told by the first of them."""
 
 
 def finding_cards(diagnosis: Diagnosis) -> tuple[FindingCard, ...]:
@@ -37,7 +41,7 @@ def finding_cards(diagnosis: Diagnosis) -> tuple[FindingCard, ...]:
 
     def card(index: int) -> FindingCard:
         symptoms = tuple(card(child) for child in sorted(children.get(index, [])))
-        return _card(findings[index], index, symptoms, index in cause_of, diagnosis.run.info.x_unit)
+        return _card(findings[index], index, symptoms, index in cause_of, diagnosis.run)
 
     return tuple(card(index) for index in range(len(findings)) if index not in cause_of)
 
@@ -52,8 +56,9 @@ def _leads_to(cause_of: dict[int, int], start: int, target: int) -> bool:
 
 
 def _card(
-    finding: Finding, index: int, symptoms: tuple[FindingCard, ...], is_symptom: bool, unit: str
+    finding: Finding, index: int, symptoms: tuple[FindingCard, ...], is_symptom: bool, run: Run
 ) -> FindingCard:
+    unit, anchor = run.info.x_unit, f"finding-{index + 1}"
     title, detail = split_message(finding.message)
     shown = tuple(fmt.name(parameter) for parameter in finding.parameters[:_MAX_PARAMETERS])
     left_out = len(finding.parameters) - _MAX_PARAMETERS
@@ -61,7 +66,7 @@ def _card(
     code = "" if is_symptom else fmt.code(finding.remedy.code)
     advice = _("Deal with the cause first. If this remains: {text}", text=finding.remedy.text)
     return FindingCard(
-        anchor=f"finding-{index + 1}",
+        anchor=anchor,
         code=fmt.name(finding.code, 12),
         name=fmt.name(finding.name, 60),
         tone=_TONES[finding.severity],
@@ -73,16 +78,17 @@ def _card(
         parameters=(*shown, _("and {left_out} more", left_out=fmt.count(left_out)))
         if left_out > 0
         else shown,
-        evidence=_evidence(finding),
+        evidence=_evidence(finding, unit),
         action=fmt.prose(advice if is_symptom else finding.remedy.text),
         remedy=Code(_("Remedy"), code) if code.strip() else None,
         symptoms=symptoms,
+        figure=evidence_figure(run, finding, anchor, title) if index < _MAX_PLOTS else None,
     )
 
 
-def _evidence(finding: Finding) -> Table:
+def _evidence(finding: Finding, unit: str) -> Table:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (fmt.name(evidence_name(name)), fmt.quantity(value, finding.units[name]))
+        (fmt.name(evidence_name(name)), evidence_value(unit, name, value, finding.units[name]))
         for name, value in finding.evidence.items()
     )
     return Table(_("Evidence"), (Column(_("what")), Column(_("value"), align="right")), rows)

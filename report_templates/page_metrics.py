@@ -26,7 +26,7 @@ _UNKNOWN = SeriesInfo()
 def metric_panels(run: Run) -> list[Panel]:
     """One panel for each of the main metrics with more than one value, its splits together."""
     panels: list[Panel] = []
-    for quantity in _main_metrics(run)[:MAX_PANELS]:
+    for quantity in main_metrics(run)[:MAX_PANELS]:
         curves = [
             exact_curve(series, held_out_word(run, f"{quantity}/{split}"), colour)
             for split, colour in _SPLITS.items()
@@ -34,13 +34,13 @@ def metric_panels(run: Run) -> list[Panel]:
         ]
         drawn = tuple(curve for curve in curves if len(curve.x))
         if drawn:
-            panels.append(Panel(_panel_title(run, quantity), drawn))
+            panels.append(Panel(panel_title(run, quantity), drawn))
     return panels
 
 
 def headline_fact(run: Run) -> Fact | None:
     """The best value of the metric a run is judged by; None without one whose direction is known."""
-    for quantity in _main_metrics(run):
+    for quantity in main_metrics(run):
         for split in ("validation", "test"):
             name = f"{quantity}/{split}"
             direction, series = better(run, name), run.get(name)
@@ -60,7 +60,7 @@ def headline_fact(run: Run) -> Fact | None:
 def metrics_section(run: Run) -> Section | None:
     """What a log holds beside the curves above: component losses, further metrics, names and origin."""
     blocks: list[Block] = []
-    shown = set(_main_metrics(run)[:MAX_PANELS])
+    shown = set(main_metrics(run)[:MAX_PANELS])
     others = [n for n in run.series if _is_component(n) or (_is_metric(run, n) and _quantity(n) not in shown)]
     if others:
         blocks.append(_values_table(run, others))
@@ -86,7 +86,7 @@ def shown_name(run: Run, name: str) -> str:
     return _info(run, name).source_name or name.replace("/", " ")
 
 
-def _main_metrics(run: Run) -> list[str]:
+def main_metrics(run: Run) -> list[str]:
     """Quantities with a held-out metric, those a run is usually judged by first, unknown directions last."""
     found: dict[str, tuple[int, int, int]] = {}
     for position, name in enumerate(run.series):
@@ -114,7 +114,8 @@ def _info(run: Run, name: str) -> SeriesInfo:
     return run.info.series.get(name, _UNKNOWN)
 
 
-def _panel_title(run: Run, quantity: str) -> str:
+def panel_title(run: Run, quantity: str) -> str:
+    """What a metric is called, and which direction is better."""
     name = next(n for n in run.series if _quantity(n) == quantity and _is_metric(run, n))
     label = _("accuracy") if quantity == "accuracy" else fmt.name(shown_name(run, name), 60)
     direction = tr(_DIRECTIONS.get(better(run, name), Text("direction unknown")))

@@ -68,6 +68,8 @@ class Figure:
         caption: how to read it.
         drawing: what is drawn.
         table: the same data in figures, None where a table stands beside the figure already.
+        mode: what the drawing shows of its data, in a few words; "" where there is one way only.
+        further: the same data in other modes, among which a reader of the screen switches.
     """
 
     kind: ClassVar[str] = "figure"
@@ -76,6 +78,8 @@ class Figure:
     caption: str
     drawing: Drawing
     table: Table | None = None
+    mode: str = ""
+    further: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ class FindingCard:
         span: e.g. `steps 45,000 to 99,999`.
         parameters: names concerned, worst first.
         evidence: what the conclusion rests on.
+        figure: the same in a plot, zoomed on the steps at issue; None where it is no curve.
         action: what to do.
         remedy: paste-ready code, None if there is none.
         symptoms: findings that this one explains.
@@ -160,6 +165,7 @@ class FindingCard:
     action: str
     remedy: Code | None
     symptoms: tuple[FindingCard, ...] = ()
+    figure: Figure | None = None
 
 
 Block = Table | Figure | Code | Paragraph | Facts | Bullets | FindingCard
@@ -214,6 +220,7 @@ class Page:
         headline: page one.
         sections: in reading order.
         running_head: run and commit, for the head of every printed page.
+        figures: every figure, in reading order.
     """
 
     headline: Headline
@@ -223,5 +230,18 @@ class Page:
 
     def __post_init__(self) -> None:
         found = [self.headline.figure] if self.headline.figure else []
-        found += [block for section in self.sections for block in section.blocks if isinstance(block, Figure)]
+        for block in (block for section in self.sections for block in section.blocks):
+            found += [block] if isinstance(block, Figure) else []
+            found += _evidence_figures(block) if isinstance(block, FindingCard) else []
         object.__setattr__(self, "figures", tuple(found))
+
+    @property
+    def screen_figures(self) -> tuple[Figure, ...]:
+        """The figures in every mode; paper shows the first one of each."""
+        return tuple(one for figure in self.figures for one in (figure, *figure.further))
+
+
+def _evidence_figures(card: FindingCard) -> list[Figure]:
+    """The plots of a finding and of those it explains."""
+    own = [card.figure] if card.figure else []
+    return own + [figure for symptom in card.symptoms for figure in _evidence_figures(symptom)]

@@ -9,7 +9,8 @@ from traindoctor.run import Floats, Run, Series
 from traindoctor.text import Text
 
 from . import number_format as fmt
-from .heat_map_data import final_median, heat_map, in_forward_order
+from .chart_model import HeatMap
+from .heat_map_data import final_median, heat_maps, in_forward_order
 from .language import _, looked_up, tr
 from .page_curves import x_label
 from .page_model import Block, Cell, Column, Figure, Paragraph, Section, Spark, Table
@@ -39,12 +40,9 @@ def parameters_section(run: Run) -> Section | None:
     if outliers is not None:
         blocks.append(outliers)
     for quantity, title, caption in ((q, tr(t), tr(c)) for q, t, c in _HEAT_MAPS):
-        drawing = heat_map(run, quantity, unit_of(quantity), x_label(run))
-        if drawing is None:
-            continue
-        message = f"{title}: {_message(run, quantity)}"
-        figure_id = f"heat-{quantity.replace('_', '-')}"
-        blocks.append(Figure(figure_id, message, caption, drawing, _value_table(run, quantity, title)))
+        drawings = heat_maps(run, quantity, unit_of(quantity), x_label(run))
+        if drawings:
+            blocks.append(_heat_map_figure(run, quantity, title, caption, drawings))
     if not blocks:
         return None
     lead = Paragraph(
@@ -55,6 +53,50 @@ def parameters_section(run: Run) -> Section | None:
         )
     )
     return Section("parameters", _("Parameters"), (lead, *blocks), importance=3)
+
+
+def _heat_map_figure(
+    run: Run, quantity: str, title: str, caption: str, drawings: tuple[HeatMap, ...]
+) -> Figure:
+    """A heat map of the values, and of the same relative to the median parameter."""
+    further = tuple(
+        Figure(
+            f"heat-{quantity.replace('_', '-')}-relative",
+            f"{title}: {_relative_message(run, quantity)}",
+            _(
+                "Each value divided by the median over all parameters at the same time: what all of them do "
+                "is not seen, an odd one stands out."
+            ),
+            drawing,
+            mode=_("relative to the median parameter"),
+        )
+        for drawing in drawings[1:]
+    )
+    return Figure(
+        f"heat-{quantity.replace('_', '-')}",
+        f"{title}: {_message(run, quantity)}",
+        caption,
+        drawings[0],
+        _value_table(run, quantity, title),
+        mode=_("values") if further else "",
+        further=further,
+    )
+
+
+def _relative_message(run: Run, quantity: str) -> str:
+    """The parameter farthest from the median one at the end of the run, as a sentence."""
+    table = run.parameter(quantity)
+    ends = {name: final_median(table, name) for name in table}
+    positive = {name: value for name, value in ends.items() if np.isfinite(value) and value > 0}
+    if not positive:
+        return _("no finite value at the end of the run")
+    middle = float(np.median(list(positive.values())))
+    far = max(positive, key=lambda name: abs(np.log(positive[name] / middle)))
+    return _(
+        "{name} is farthest from the median parameter, {factor} times it at the end of the run",
+        name=fmt.name(far, 60),
+        factor=fmt.number(positive[far] / middle, 3),
+    )
 
 
 def _message(run: Run, quantity: str) -> str:

@@ -1,8 +1,23 @@
 // A chart over time that can be drawn again: on another x axis, or zoomed. Places are told in steps throughout.
 
-// The points of a path that matplotlib wrote: only moves and straight lines.
-const pointsOf = (path) => [...path.getAttribute("d").matchAll(/([ML])\s*([-\d.]+)\s+([-\d.]+)/g)]
-  .map(([, command, x, y]) => [command, Number(x), Number(y)]);
+// The points of a path: only moves and straight lines, the latter told by places or by distances.
+const pointsOf = (path) => {
+  const points = [];
+  let x = 0, y = 0;
+  for (const [, command, rest] of path.getAttribute("d").matchAll(/([MLl])([^MLlz]*)/g)) {
+    const numbers = (rest.match(/-?(?:\d+\.?\d*|\.\d+)/g) ?? []).map(Number);
+    for (let at = 0; at < numbers.length; at += 2) {
+      const isDistance = command === "l";
+      [x, y] = [numbers[at] + (isDistance ? x : 0), numbers[at + 1] + (isDistance ? y : 0)];
+      points.push([command === "M" ? "M" : "L", x, y]);
+    }
+  }
+  return points;
+};
+
+// Move a stroke that goes on from its first point by relative distances; null leaves a coordinate as it is.
+const startAt = (path, x, y = null) => path.setAttribute("d",
+  path.getAttribute("d").replace(/^M(\S+) ([-\d.]+)/, (_, oldX, oldY) => `M${x ?? oldX} ${y ?? oldY}`));
 
 const isClosed = (path) => /z\s*$/i.test(path.getAttribute("d"));
 
@@ -180,13 +195,12 @@ class Chart {
   // Copies of a drawn tick, each moved to a new place; the drawn ones are hidden.
   ticksLike(group, ticks, move) {
     const old = [...group.children].filter((child) => !child.matches(".x-title, .made"));
-    const model = old.find((one) => one.querySelector("text")) ?? old.find((one) => one.querySelector("use"));
+    const model = old.find((one) => one.querySelector("text")) ?? old.find((one) => one.querySelector(".tick"));
     const made = document.createElementNS("http://www.w3.org/2000/svg", "g");
     made.setAttribute("class", "made");
     for (const tick of model ? ticks : []) {
       const copy = model.cloneNode(true);
       copy.removeAttribute("display");
-      copy.querySelector("defs")?.remove();
       copy.querySelector("text")?.removeAttribute("transform");
       move(copy, tick);
       made.append(copy);
@@ -201,7 +215,7 @@ class Chart {
     const ticks = roundTicks(from, to, this.whole && !this.axis);
     this.ticksLike(axis, ticks, (copy, tick) => {
       const x = (this.left + (tick - from) / (to - from) * (this.right - this.left)).toFixed(2);
-      copy.querySelector("use").setAttribute("x", x);
+      startAt(copy.querySelector(".tick"), x);
       const text = copy.querySelector("text");
       if (!text) return;
       text.setAttribute("x", x);
@@ -222,8 +236,8 @@ class Chart {
     const axis = group.querySelector(".y-axis");
     this.ticksLike(axis, ticks, (copy, tick) => {
       const y = height(panel.log ? Math.log10(tick) : tick);
-      copy.querySelector("path")?.setAttribute("d", `M ${this.left} ${y.toFixed(2)} L ${this.right} ${y.toFixed(2)}`);
-      copy.querySelector("use").setAttribute("y", y.toFixed(2));
+      copy.querySelector("path:not(.tick)")?.setAttribute("d", `M ${this.left} ${y.toFixed(2)} L ${this.right} ${y.toFixed(2)}`);
+      startAt(copy.querySelector(".tick"), null, y.toFixed(2));
       const text = copy.querySelector("text");
       if (!text) return;
       text.setAttribute("y", (y + 3.04).toFixed(2));

@@ -71,7 +71,7 @@
   const drawCrosshair = () => {
     const step = state.position;
     for (const chart of charts) {
-      const isShown = state.isShown && chart.isVisible(step);
+      const isShown = state.isShown && chart.isVisible(step) && chart.svg.getClientRects().length > 0;
       for (const one of [...chart.crosshairs, ...chart.values.map(({ text }) => text)]) {
         one.setAttribute("visibility", isShown ? "visible" : "hidden");
       }
@@ -97,7 +97,7 @@
   };
 
   const redraw = () => {
-    for (const chart of charts) chart.draw(state.axis, state.view);
+    for (const chart of charts) if (!chart.fixed) chart.draw(state.axis, state.view);
     tellControls();
     drawCrosshair();
   };
@@ -153,15 +153,20 @@
   const keys = {
     ArrowRight: (chart, event) => stride(chart, 1, event.shiftKey),
     ArrowLeft: (chart, event) => stride(chart, -1, event.shiftKey),
+    Escape: () => { hide(); reset(); },
+  };
+
+  // A plot inside a finding is a zoom already: there is nothing to zoom in it.
+  const zoomKeys = {
     "+": (chart) => scale(chart, 0.5),
     "=": (chart) => scale(chart, 0.5),
     "-": (chart) => scale(chart, 2),
     0: () => reset(),
-    Escape: () => { hide(); reset(); },
   };
 
   const listen = (chart) => {
     const { svg } = chart;
+    const keysOf = chart.fixed ? keys : { ...keys, ...zoomKeys };
     let start = null;
     const under = (event) => {
       const box = svg.getBoundingClientRect();
@@ -174,7 +179,7 @@
     };
     svg.addEventListener("pointerdown", (event) => {
       // A finger scrolls the page; it zooms with nothing, and reads by a tap.
-      if (event.button === 0 && event.pointerType !== "touch") start = under(event);
+      if (event.button === 0 && event.pointerType !== "touch" && !chart.fixed) start = under(event);
       chart.readout.setAttribute("aria-live", "off");
       show(chart.stepUnder(under(event)));
     });
@@ -195,13 +200,13 @@
       if (isDrag) zoom(chart, chart.stepUnder(from), chart.stepUnder(to));
     });
     svg.addEventListener("pointercancel", stop);
-    svg.addEventListener("dblclick", reset);
+    if (!chart.fixed) svg.addEventListener("dblclick", reset);
     svg.addEventListener("pointerleave", () => { if (start === null) hide(); });
     svg.addEventListener("blur", hide);
     svg.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.altKey || event.metaKey || !Object.hasOwn(keys, event.key)) return;
+      if (event.ctrlKey || event.altKey || event.metaKey || !Object.hasOwn(keysOf, event.key)) return;
       chart.readout.setAttribute("aria-live", "polite");
-      keys[event.key](chart, event);
+      keysOf[event.key](chart, event);
       event.preventDefault();
     });
   };

@@ -11,6 +11,7 @@ import numpy as np
 
 from .figure_parts import place_of
 from .figure_style import INK
+from .svg_economy import economise
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -38,6 +39,7 @@ def clean_svg(text: str, prefix: str, title: str) -> str:
         if "id" in element.attrib:
             names.setdefault(element.attrib["id"], f"{prefix}-{len(names)}")
     _rename(root, names)
+    economise(root)
     _describe(root, prefix, title)
     ElementTree.register_namespace("", _SVG)
     return ElementTree.tostring(root, encoding="unicode")

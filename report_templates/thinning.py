@@ -14,11 +14,11 @@ _EMPTY = np.empty(0)
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def noisy_curve(series: Series, label: str, colour: int) -> Curve:
+def noisy_curve(series: Series, label: str, colour: int, columns: int = BAND_COLUMNS) -> Curve:
     """A noisy series as a band (min to max of each pixel column) with the medians of wider columns on top.
 
     Short series (at most `COURSE_COLUMNS` values) are drawn as they are, without a band. Non-finite values
-    are left out. At most 1000 band points (`2 * BAND_COLUMNS`) remain, whatever the length; a column holds
+    are left out. At most `2 * columns` points of the band remain (1000), whatever the length; a column holds
     four values where there are that many, or the band would be a row of needles.
     """
     kept = series.finite()
@@ -26,7 +26,7 @@ def noisy_curve(series: Series, label: str, colour: int) -> Curve:
     spark = _spark(kept)
     if len(kept) <= COURSE_COLUMNS:
         return Curve(label, x, y, _EMPTY, _EMPTY, _EMPTY, colour, spark=spark)
-    starts = _column_starts(kept.steps, min(BAND_COLUMNS, max(COURSE_COLUMNS, len(kept) // 4)))
+    starts = _column_starts(kept.steps, min(columns, max(COURSE_COLUMNS, len(kept) // 4)))
     low, high = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
     course = _column_starts(kept.steps, COURSE_COLUMNS)
     middle = np.asarray([float(np.median(part)) for part in np.split(y, course[1:])])

@@ -17,7 +17,7 @@ from .cli_compare import compare
 from .cli_env import env
 from .cli_live import live
 from .cli_lr_find import lr_find, seed_options
-from .cli_options import RUN_HELP, lang_option, log_options, percent, runs_option
+from .cli_options import LANGUAGES, RUN_HELP, lang_option, log_options, percent, project_language, runs_option
 from .cli_output import FORMATS_HELP, formats_asked_for, write_report
 from .cli_prescribe import prescribe
 from .cli_prove import prove
@@ -104,6 +104,20 @@ def cli() -> None:
     metavar="SECONDS",
     help="With --stop-on: time between two looks, at least.",
 )
+@click.option(
+    "--report",
+    "formats",
+    metavar="FORMATS",
+    default="",
+    help="When the script has ended write its report into the run's folder: html, pdf, md, json; several "
+    "with commas.",
+)
+@click.option(
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    envvar="TRAINDOCTOR_LANG",
+    help="With --report: its language.  [default: en, or `lang` of [tool.traindoctor]]",
+)
 @seed_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def run(
@@ -114,6 +128,8 @@ def run(
     schedule: Path | None,
     stop_on: tuple[str, ...],
     look_every: float,
+    formats: str,
+    lang: str | None,
     seed: int | None,
     seed_argument: str | None,
     command: tuple[str, ...],
@@ -136,13 +152,20 @@ def run(
     stale gradients, a model that is not trained) is asked to end as by Ctrl-C, then by SIGTERM; a code or a
     name of a check (`traindoctor explain`) stops for that finding. The run then ends with a sentence that
     says why, a file stopped.json in its folder, and code 86.
+
+    With --report the script runs as a child of this process, which hands signals on, waits, writes the report
+    and ends as the script ended; what is written is told on standard error. Without it this process becomes
+    the script.
     """
     from .collectors.launcher.command import LaunchOptions, exec_command
 
+    after = _report_after(formats, lang)
     if schedule is None and seed is None and seed_argument is None:
         options = LaunchOptions(out, every, name, budget)
         if stop_on:
-            _run_guarded(command, stop_on, look_every, options)
+            _run_guarded(command, stop_on, look_every, options, after)
+        if after is not None:
+            _run_reported(command, options, after)
         exec_command(command, options)
     from .driven_run import DrivenOptions, exit_code, run_driven, run_driven_guarded
 
@@ -157,15 +180,48 @@ def run(
     failures = [f"not as ordered: {trial.failure}"] if trial.failure and not is_stopped else []
     for sentence in (*trial.notes, *failures):
         click.echo(f"traindoctor: {plain(sentence)}", err=True)
+    if after is not None:
+        after(trial.path)
     sys.exit(code)
 
 
-def _run_guarded(command: tuple[str, ...], stop_on: tuple[str, ...], seconds: float, options: Any) -> None:
+def _report_after(formats: str, lang: str | None) -> Callable[[Path], None] | None:
+    """What writes the report into a run's folder; None where none is wanted, or another rank writes it.
+
+    Raises:
+        UsageError: a format is unknown: said before the training begins.
+    """
+    from .reported_run import is_first_rank, write_after
+
+    if not formats or not is_first_rank():
+        return None
+    wanted, language = formats_asked_for(formats, None), lang or project_language()
+    return lambda folder: write_after(folder, wanted, language)
+
+
+def _run_reported(command: tuple[str, ...], options: Any, after: Callable[[Path], None]) -> None:
+    """Run a script, write its report, and end as it ended."""
+    from .reported_run import leave_as, run_and_wait
+
+    ended = run_and_wait(command, options)
+    after(ended.folder)
+    leave_as(ended.returncode)
+
+
+def _run_guarded(
+    command: tuple[str, ...],
+    stop_on: tuple[str, ...],
+    seconds: float,
+    options: Any,
+    after: Callable[[Path], None] | None,
+) -> None:
     """Run a script under watch, say why it was stopped, and leave with its exit code."""
     from .guarding import run_guarded
 
     ending = run_guarded(command, stop_on, options, seconds)
     _say_why(ending)
+    if after is not None:
+        after(ending.folder)
     sys.exit(ending.exit_code)
 
 

@@ -83,14 +83,14 @@ def lang_option(function: Callable[..., T]) -> Callable[..., T]:
         "--lang",
         type=click.Choice(LANGUAGES),
         envvar="TRAINDOCTOR_LANG",
-        default=_project_language,
+        default=project_language,
         show_default="en, or `lang` of [tool.traindoctor]",
         help="Language of the report: English or Simplified Chinese; JSON is always English.",
     )
     return option(function)
 
 
-def _project_language() -> str:
+def project_language() -> str:
     """`lang` of the nearest pyproject.toml."""
     from .project_settings import project_settings
 

@@ -14,13 +14,17 @@ from traindoctor.run import Run
 
 from ..phrases import is_native
 from . import wording
-from .evidence import MIN_HOT_SAMPLES, LrFacts, hot_update_ratio, lr_factor, lr_facts, rises_at_end
+from .evidence import MIN_HOT_SAMPLES, LrFacts, hot_update_ratio, lr_factor, lr_facts
 from .objective import Judge, judge_of
 from .signs import Signs, signs
-from .sweep import MOST_EXTENSIONS, Sweeper, short_share
+from .sweep import MOST_EXTENSIONS, Sweeper, full_over_short, short_share
 
 MIN_STEPS = 100
 """A full run of fewer optimizer steps is too short for a sweep."""
+
+
+OVERFITTED = ("TD401", "TD403")
+"""Checks that compare what was learned of the training set with what was learned of the validation set."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +39,9 @@ class Setup:
         centre: peak LR of the first short run.
         source: where the centre comes from, one of our own phrases.
         steps: optimizer steps of a short run; it ends with an evaluation where the recorded run had one.
-        overfits: the validation loss rose at the end of the recorded run.
+        overfits: a check found more learned of the training set than of the validation set, however grave.
         seconds: expected wall-clock time of one short run, NaN when unknown.
+        optimizer: class name of the optimizer, "" when unknown.
     """
 
     facts: LrFacts
@@ -48,6 +53,7 @@ class Setup:
     steps: int
     overfits: bool
     seconds: float
+    optimizer: str
 
     @property
     def share(self) -> float:
@@ -63,7 +69,8 @@ class Setup:
             self.judge.objective,
             seed,
             min(most_runs - 3, MOST_EXTENSIONS),
-            self.facts.peak / math.sqrt(self.share),
+            self.facts.peak / full_over_short(self.share, self.optimizer),
+            self.optimizer,
         )
 
 
@@ -77,10 +84,11 @@ def sweep_setup(run: Run, schedule: Schedule, findings: Sequence[Finding]) -> Se
         return judge
     assert facts is not None
     steps = _short_steps(run, judge, facts.horizon)
-    centre, source = _centre(run, facts, seen, steps / facts.horizon)
+    optimizer = run.info.optimizers[0].name if run.info.optimizers else ""
+    centre, source = _centre(run, facts, seen, full_over_short(steps / facts.horizon, optimizer))
     seconds = run.info.seconds * steps / max(run.n_steps, 1)
-    overfits = judge.objective == "validation loss" and rises_at_end(run)
-    return Setup(facts, schedule, seen, judge, centre, source, steps, overfits, seconds)
+    overfits = any(finding.code in OVERFITTED for finding in findings)
+    return Setup(facts, schedule, seen, judge, centre, source, steps, overfits, seconds, optimizer)
 
 
 def _obstacle(run: Run, facts: LrFacts | None, seen: Signs) -> str:
@@ -110,7 +118,7 @@ def _short_steps(run: Run, judge: Judge, horizon: int) -> int:
     return int(later.min()) if later.size else int(np.clip(wanted, 1, horizon))
 
 
-def _centre(run: Run, facts: LrFacts, seen: Signs, share: float) -> tuple[float, str]:
+def _centre(run: Run, facts: LrFacts, seen: Signs, shrinkage: float) -> tuple[float, str]:
     """LR in the middle of the first three short runs, and where it comes from.
 
     Source: Ours. Where the sweep begins hardly matters: the current LR won as often as any hint.
@@ -120,5 +128,5 @@ def _centre(run: Run, facts: LrFacts, seen: Signs, share: float) -> tuple[float,
     ratio, samples = hot_update_ratio(run, facts)
     if samples >= MIN_HOT_SAMPLES and math.isfinite(ratio) and ratio > 0:
         hint = facts.peak * lr_factor(ratio, facts.horizon)
-        return hint / math.sqrt(share), "the size of the updates in the recorded run"
-    return facts.peak / math.sqrt(share), "the peak learning rate of the recorded run"
+        return hint / shrinkage, "the size of the updates in the recorded run"
+    return facts.peak / shrinkage, "the peak learning rate of the recorded run"

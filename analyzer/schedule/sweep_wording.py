@@ -9,7 +9,7 @@ from traindoctor.prescription import OBJECTIVE_WORDS, Sweep
 from traindoctor.text import Text
 
 from .setup import Setup
-from .sweep import starts_differ
+from .sweep import UNSCALED, starts_differ
 from .wording import NOT_REPLAYED as NOT_REPLAYED
 from .wording import replay_differs as replay_differs
 
@@ -61,7 +61,7 @@ def _estimate(setup: Setup, evidence: Mapping[str, float]) -> str:
 
 def _lowered(setup: Setup) -> str:
     return (
-        Text(" (a factor of 1.8 lower than the sweep says, because the validation loss rises at the end)")
+        Text(" (a factor of 1.8 lower than the sweep says, because the recorded run overfitted)")
         if setup.overfits
         else ""
     )
@@ -172,16 +172,27 @@ def assumptions(setup: Setup, sweep: Sweep | None) -> tuple[str, ...]:
             "and optimizer settings; after a change of any of these, make the sweep again.",
             horizon=setup.facts.horizon,
         ),
-        Text(
-            "The best peak learning rate falls with the square root of the number of steps. "
-            "Measured: right on average over 13 small tasks of 300 to 4000 steps; where little "
-            "data is passed over many times it falls faster."
-        ),
+        _scaling(setup),
         Text(
             "The {objective} at the end of training is what counts.",
             objective=OBJECTIVE_WORDS[setup.judge.objective],
         ),
         _one_seed(sweep),
+    )
+
+
+def _scaling(setup: Setup) -> str:
+    if setup.optimizer in UNSCALED:
+        return Text(
+            "With {optimizer} the best peak learning rate falls with the fourth root of the number of steps: "
+            "its largest stable rate does not depend on the steps at all. Measured on four small tasks of "
+            "300 to 400 steps.",
+            optimizer=setup.optimizer,
+        )
+    return Text(
+        "The best peak learning rate falls with the square root of the number of steps. "
+        "Measured: right on average over 13 small tasks of 300 to 4000 steps; where little "
+        "data is passed over many times it falls faster."
     )
 
 

@@ -1,7 +1,8 @@
 """The suggestion rules of three learning-rate finders, on training losses of a test as each makes it.
 
-Source: how Lightning 2.5 (`Tuner.lr_find`), fastai 2 (`lr_find`, valley) and pytorch-lr-finder 0.2 describe
-and set their tests; written anew here.
+Source: how Lightning 2.6 (`Tuner.lr_find`), fastai 2.8 (`lr_find`, valley) and pytorch-lr-finder 0.2 describe
+and set their tests; written anew here, because one call trains at many rates at once. `tests/frameworks`
+compares them with the first two packages' own suggestions.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from traindoctor.run import Floats
 
@@ -53,18 +55,23 @@ def smoothed(losses: Floats, weight: float) -> Floats:
 
 
 def until_above(losses: Floats, factor: float) -> int:
-    """Number of losses up to the first that is more than `factor` times the lowest before it."""
+    """Number of losses up to and with the first that is more than `factor` times the lowest before it."""
     lowest = np.minimum.accumulate(losses)
     above = np.flatnonzero(losses > factor * lowest)
-    return int(above[0]) if above.size else len(losses)
+    return int(above[0]) + 1 if above.size else len(losses)
 
 
 def lightning(lrs: Floats, losses: Floats) -> float:
-    """Where the smoothed loss falls most steeply with the LR itself; the first 10 points are left out."""
+    """Where the smoothed loss falls most steeply with the LR itself; the first 10 points are left out.
+
+    In single precision, as there: at the lowest rates the rounding of the loss decides about the slope.
+    """
     curve = smoothed(losses, 0.98)
     end = until_above(curve, 4.0)
-    x, y = lrs[10 : end - 1], curve[10 : end - 1]
-    return float(x[np.argmin(np.gradient(y, x))]) if len(x) >= 2 else math.nan
+    x, y = (torch.tensor(values[10 : end - 1], dtype=torch.float32) for values in (lrs, curve))
+    if len(x) < 2:
+        return math.nan
+    return float(lrs[10 + int(torch.gradient(y, spacing=[x])[0].argmin())])
 
 
 def fastai(lrs: Floats, losses: Floats) -> float:
@@ -79,13 +86,13 @@ def fastai(lrs: Floats, losses: Floats) -> float:
 
 
 def longest_fall(values: Floats) -> tuple[int, int]:
-    """Length of the longest falling subsequence, and where it begins, counted back from its end."""
+    """Length of the longest falling subsequence, and its end less that length: -1 where all of it falls."""
     lengths = np.ones(len(values), dtype=np.int64)
     for index in range(1, len(values)):
         higher = lengths[:index][values[:index] > values[index]]
         lengths[index] = 1 + (int(higher.max()) if higher.size else 0)
     last = int(np.argmax(lengths))
-    return int(lengths[last]), max(0, last - int(lengths[last]))
+    return int(lengths[last]), last - int(lengths[last])
 
 
 def pytorch_lr_finder(lrs: Floats, losses: Floats) -> float:

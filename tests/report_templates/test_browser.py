@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -72,6 +73,10 @@ def readouts(page: Any) -> list[str]:
     return [text.strip() for text in page.locator(".readout").all_text_contents()]
 
 
+def told(page: Any, name: str = "curves") -> str:
+    return page.locator(f"#figure-{name} .readout").text_content().strip()
+
+
 def step_of(readout: str) -> int:
     found = re.search(r"optimizer step ([\d,]+)", readout)
     assert found is not None, readout
@@ -135,13 +140,13 @@ def test_the_crosshair_is_shared_by_all_charts_over_time(opened: Any) -> None:
     state = "all => all.map(line => line.getAttribute('visibility'))"
     assert set(lines.evaluate_all(state)) == {"hidden"}
     move(page, svg, 300)
-    assert set(lines.evaluate_all(state)) == {"visible"}
-    assert lines.count() >= 7
-    assert len({step_of(text) for text in readouts(page)}) == 1
-    assert len(readouts(page)) == 3
+    whole = page.locator(":is(#figure-overview, #figure-curves, #figure-schedule) .crosshair")
+    assert set(whole.evaluate_all(state)) == {"visible"}
+    assert whole.count() >= 7
+    assert len({step_of(told(page, name)) for name in ("overview", "curves", "schedule")}) == 1
     page.mouse.move(2, 2)
     assert set(lines.evaluate_all(state)) == {"hidden"}
-    assert readouts(page) == ["", "", ""]
+    assert set(readouts(page)) == {""}
 
 
 def test_the_x_axis_switches_between_step_epoch_and_time(opened: Any) -> None:
@@ -213,9 +218,9 @@ def test_dragging_zooms_all_charts_and_a_double_click_resets(opened: Any) -> Non
     drawn = picture(svg)
     losses = ticks(svg, ".y-axis", 0)
     move(page, svg, 250)
-    first = step_of(readouts(page)[2])
+    first = step_of(told(page))
     move(page, svg, 350)
-    last = step_of(readouts(page)[2])
+    last = step_of(told(page))
     drag(page, svg, 250, 350)
     for name in ("overview", "curves", "schedule"):
         shown = numbers(ticks(page.locator(f"#figure-{name} svg.figure")))
@@ -223,7 +228,7 @@ def test_dragging_zooms_all_charts_and_a_double_click_resets(opened: Any) -> Non
         assert first <= shown[0] < shown[-1] <= last
     assert ticks(svg, ".y-axis", 0) != losses, "the y axis follows what is shown"
     move(page, svg, 44)
-    assert abs(step_of(readouts(page)[2]) - first) < 60
+    assert abs(step_of(told(page)) - first) < 60
     assert page.get_by_role("button", name="Reset zoom").count() == 2  # of the curves and of the schedule
     svg.dblclick(position={"x": 300, "y": 60})
     page.mouse.move(2, 2)
@@ -240,8 +245,8 @@ def test_a_zoomed_curve_still_passes_through_its_points(opened: Any) -> None:
         """svg => {
           const panel = svg.querySelectorAll('.x-panel')[1];
           const ticks = [...panel.querySelectorAll('.y-axis .made > g')].map(tick =>
-            [tick.querySelector('text').textContent, tick.querySelector('use').getAttribute('y')]
-              .map(Number));
+            [tick.querySelector('text').textContent, /^M\\S+ ([-\\d.]+)/
+              .exec(tick.querySelector('.tick').getAttribute('d'))[1]].map(Number));
           const path = panel.querySelector('.x-curve path').getAttribute('d');
           const points = [...path.matchAll(/[ML]\\s*(\\S+) ([-\\d.]+)/g)];
           return { ticks, points: points.map(([, x, y]) => [Number(x), Number(y)]) };
@@ -262,11 +267,11 @@ def test_keys_read_zoom_and_reset(opened: Any) -> None:
     drawn = picture(svg)
     svg.focus()
     page.keyboard.press("ArrowRight")
-    first = step_of(readouts(page)[2])
+    first = step_of(told(page))
     page.keyboard.press("ArrowRight")
-    assert step_of(readouts(page)[2]) - first == 200  # a hundredth of 20,000 steps
+    assert step_of(told(page)) - first == 200  # a hundredth of 20,000 steps
     page.keyboard.press("Shift+ArrowRight")
-    assert step_of(readouts(page)[2]) - first == 2200
+    assert step_of(told(page)) - first == 2200
     assert page.locator("#figure-curves .readout").get_attribute("aria-live") == "polite"
     page.keyboard.press("+")
     page.keyboard.press("+")
@@ -291,6 +296,64 @@ def test_switch_and_charts_are_reached_by_tab(opened: Any) -> None:
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.matches('#figure-curves svg.live')")
+
+
+def test_the_plot_of_a_finding_is_read_and_stays_zoomed_as_it_is(opened: Any) -> None:
+    page = opened()
+    plot = chart(page, "evidence-finding-1")
+    table = page.locator("#finding-1 > .evidence .table")
+    assert plot.bounding_box()["x"] > table.bounding_box()["x"] + table.bounding_box()["width"] / 2, (
+        "beside it"
+    )
+    drawn, shown = picture(plot), numbers(ticks(plot))
+    first, last = json.loads(page.locator("#readouts").text_content())["charts"]["evidence-finding-1"][
+        "limits"
+    ]
+    assert first > 0, "zoomed on the steps of the finding"
+    air = 0.011 * (last - first)
+    assert first - air <= shown[0] < shown[-1] <= last + air
+    move(page, plot, 150)
+    step = step_of(told(page, "evidence-finding-1"))
+    assert first <= step <= last
+    assert step_of(told(page)) == step, "the crosshair is that of all charts"
+    assert re.search(r"train [\d.]+ · validation [\d.]+", told(page, "evidence-finding-1"))
+    drag(page, plot, 80, 200)
+    plot.dblclick(position={"x": 150, "y": 60})
+    plot.focus()
+    for key in ("+", "-", "0", "ArrowRight"):
+        page.keyboard.press(key)
+    assert step_of(told(page, "evidence-finding-1")) > first
+    page.mouse.move(2, 2)
+    drag(page, chart(page), 200, 260)
+    assert picture(plot) == drawn
+
+
+def test_a_plot_in_a_closed_finding_is_drawn_when_it_opens(opened: Any) -> None:
+    page = opened()
+    page.locator("#finding-1 details.symptoms summary").click()
+    plot = chart(page, "evidence-finding-2")
+    move(page, plot, 150)
+    assert step_of(told(page, "evidence-finding-2")) > 0
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_the_heat_map_switches_its_mode(opened: Any, has_script: bool) -> None:
+    """By the style sheet alone, with the mouse and with the keyboard; print shows the chosen one."""
+    page = opened(java_script_enabled=has_script)
+    values = page.locator("#figure-heat-grad-norm")
+    relative = page.locator("#figure-heat-grad-norm-relative")
+    assert (values.is_visible(), relative.is_visible()) == (True, False)
+    group = page.get_by_role("radiogroup").filter(has=relative)
+    group.get_by_text("relative to the median parameter", exact=True).click()
+    assert (values.is_visible(), relative.is_visible()) == (False, True)
+    page.emulate_media(media="print")
+    assert (values.is_visible(), relative.is_visible()) == (False, True)
+    assert not group.locator("label").first.is_visible()
+    page.emulate_media(media="screen")
+    page.locator("#mode-heat-grad-norm-relative").focus()
+    page.keyboard.press("ArrowLeft")
+    assert (values.is_visible(), relative.is_visible()) == (True, False)
+    assert page.locator("#figure-heat-update-ratio").is_visible(), "each map by itself"
 
 
 def test_awkward_charts_zoom_and_switch(opened: Any) -> None:
@@ -373,4 +436,5 @@ def test_jenkins_policy_leaves_the_charts(browser: Any, written: Any) -> None:
     svg = page.locator("#figure-curves svg.figure")
     assert svg.bounding_box()["height"] > 200
     assert page.locator("#figure-curves .x-curve path").first.get_attribute("stroke") == "#0072b2"
+    assert page.locator("#figure-heat-grad-norm-relative svg").is_visible(), "no style, no switch: both modes"
     context.close()

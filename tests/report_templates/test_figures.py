@@ -17,7 +17,7 @@ from PIL import Image
 from traindoctor.report_templates import figure_heat_map
 from traindoctor.report_templates.chart_model import HeatMap, Stack
 from traindoctor.report_templates.figures import figure_png, figure_svg
-from traindoctor.report_templates.heat_map_data import heat_map
+from traindoctor.report_templates.heat_map_data import heat_map, heat_maps
 from traindoctor.report_templates.page import build_page
 from traindoctor.report_templates.page_model import Figure
 from traindoctor.report_templates.thinning import exact_curve, noisy_curve, sparkline
@@ -122,7 +122,7 @@ def test_many_parameters_are_put_together_per_module() -> None:
 
 
 def _figures() -> list[Figure]:
-    return list(build_page(diagnoses.realistic()).figures)
+    return list(build_page(diagnoses.realistic()).screen_figures)
 
 
 @pytest.mark.parametrize("figure", _figures(), ids=lambda figure: figure.id)
@@ -164,8 +164,28 @@ def test_heat_map_is_one_palette_image_with_flat_colours() -> None:
         np.testing.assert_array_equal((pixels == expected).all(axis=2), is_there)
 
 
+def test_the_second_mode_is_relative_to_the_median_parameter() -> None:
+    names = [f"layer{i}.weight" for i in range(5)]
+    fall = 1.0 / (1 + np.arange(40))
+    table = {
+        name: diagnoses.series(factor * fall) for name, factor in zip(names, (1, 2, 2, 2, 60), strict=True)
+    }
+    table["layer0.bias"] = diagnoses.series(np.r_[np.zeros(20), np.full(20, np.nan)])
+    absolute, relative = heat_maps(Run("r", "r", {}, {"grad_norm": table}), "grad_norm", "", "step")
+    assert (absolute.is_relative, relative.is_relative) == (False, True)
+    assert relative.rows == absolute.rows
+    for row, factor in enumerate((0.5, 1, 1, 1, 30)):
+        np.testing.assert_allclose(relative.values[row], factor)
+    assert (absolute.values[5] == 0).any()
+    np.testing.assert_array_equal(relative.values[5], absolute.values[5], "zeros and NaN stay what they are")
+    assert relative.limits[0] == -relative.limits[1]
+    two = {name: table[name] for name in names[:2]}
+    assert len(heat_maps(Run("r", "r", {}, {"grad_norm": two}), "grad_norm", "", "step")) == 1
+
+
 def test_flat_colours_are_none_of_the_scale() -> None:
-    scale = {tuple(int(v) for v in colour[:3]) for colour in figure_heat_map.colours()}
+    levels = [*figure_heat_map.colours(), *figure_heat_map.colours(is_relative=True)]
+    scale = {tuple(int(v) for v in colour[:3]) for colour in levels}
     for colour in (figure_heat_map.ZERO, figure_heat_map.NOT_FINITE, figure_heat_map.NOT_RECORDED):
         assert tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) not in scale
 

@@ -93,7 +93,7 @@ def test_headings_figures_and_ids(realistic: str) -> None:
     links = {a["href"] for a in page.all("a")}
     assert all(link and link[1:] in ids for link in links)
     figures = [svg for svg in page.all("svg") if svg.get("class") == "figure"]
-    assert len(figures) == 8
+    assert len(figures) == 14
     for svg in figures:
         assert svg["role"] == "img"
         assert svg["aria-labelledby"] in ids

@@ -48,6 +48,9 @@ def test_sections_in_order() -> None:
     ]
     assert [figure.id for figure in page.figures] == [
         "overview",
+        "evidence-finding-1",
+        "evidence-finding-2",
+        "evidence-finding-4",
         "schedule",
         "curves",
         "heat-update-ratio",

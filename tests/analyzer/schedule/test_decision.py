@@ -10,12 +10,17 @@ from tests.runs import build, evaluation_steps, known_info, lr_trace
 from traindoctor.analyzer.schedule import recognise
 from traindoctor.analyzer.schedule.decision import decide
 from traindoctor.analyzer.schedule.setup import Setup, sweep_setup
+from traindoctor.analyzer.schedule.sweep import full_over_short
 from traindoctor.collectors.replay import replay_lr
 from traindoctor.finding import Finding, Remedy, Severity
 from traindoctor.prescription_text import prescription_lines
 from traindoctor.run import OptimizerInfo, Run, Series
 
 N = 2000
+
+
+def finding(code, name, severity):
+    return Finding(code, name, severity, 0.9, 5, N, "m", {}, {}, Remedy("r"))
 
 
 def recorded(schedule="linear", peak=0.1, validation=None, **kwargs):
@@ -32,7 +37,7 @@ def prepared(run, findings=()):
 def swept(setup, best, score=None):
     """A sweep whose parabola has its lowest point where the full run's best LR would be `best`."""
     sweeper = setup.sweeper(0)
-    wanted = math.log10(best / math.sqrt(setup.share))
+    wanted = math.log10(best / full_over_short(setup.share, setup.optimizer))
     while (lr := sweeper.ask()) is not None:
         sweeper.tell(lr, math.exp((math.log10(lr) - wanted) ** 2) if score is None else score(lr))
     return sweeper.result()
@@ -76,13 +81,19 @@ class TestGates:
         assert found.action == "change-schedule"
         assert "spent early" in found.why
 
-    def test_overfitting_takes_a_quarter_decade_off_and_never_makes_a_change(self):
-        rising = np.r_[np.linspace(2.0, 1.0, 8), 1.2, 1.3]
-        lowered = decided(recorded(validation=rising), 0.1 * 10**1.0)
+    @pytest.mark.parametrize("code", ["TD401", "TD403"])
+    @pytest.mark.parametrize("severity", list(Severity))
+    def test_overfitting_takes_a_quarter_decade_off_and_never_makes_a_change(self, code, severity):
+        overfitted = [finding(code, "overfitting", severity)]
+        lowered = decided(recorded(), 0.1 * 10**1.0, overfitted)
         assert lowered.peak_lr == pytest.approx(0.1 * 10**0.75, rel=0.06)
-        assert "validation loss rises" in lowered.why
-        assert decided(recorded(validation=rising), 0.1 * 10**0.6).action == "keep"
-        assert decided(recorded(validation=rising), 0.1 * 10**-0.4).action == "keep"
+        assert "the recorded run overfitted" in lowered.why
+        assert decided(recorded(), 0.1 * 10**0.6, overfitted).action == "keep"
+        assert decided(recorded(), 0.1 * 10**-0.4, overfitted).action == "keep"
+
+    def test_a_validation_loss_that_ends_above_its_lowest_is_not_overfitting_by_itself(self):
+        noisy = np.r_[np.linspace(2.0, 1.0, 8), 1.2, 1.3]  # as under a constant learning rate
+        assert decided(recorded(validation=noisy), 0.1 * 10**1.0).peak_lr == pytest.approx(1.0, rel=0.06)
 
 
 class TestPrescription:
@@ -170,10 +181,14 @@ class TestSetup:
         assert prepared(run).steps == int(evaluation_steps(N, 3)[0]) + 1
         assert prepared(recorded(validation=np.array([1.0]))).share == 1.0
 
-    def test_centre(self):
-        assert prepared(recorded()).centre == pytest.approx(0.1 / math.sqrt(0.2))
-        blown = Finding("TD102", "divergence", Severity.CRITICAL, 0.9, 5, N, "m", {}, {}, Remedy("r"))
-        assert prepared(recorded(), [blown]).centre == pytest.approx(0.01)
+    @pytest.mark.parametrize(
+        ("name", "power"), [("SGD", 0.25), ("ASGD", 0.25), ("AdamW", 0.5), ("Lion", 0.5)]
+    )
+    def test_the_middle_is_the_present_rate_as_a_short_run_would_have_it(self, name, power):
+        info = known_info(optimizers=(OptimizerInfo(name, ({"label": "0", "lr": 0.1},)),))
+        assert prepared(recorded(info=info)).centre == pytest.approx(0.1 / 0.2**power)
+        blown = finding("TD102", "divergence", Severity.CRITICAL)
+        assert prepared(recorded(info=info), [blown]).centre == pytest.approx(0.01)
 
     @pytest.mark.parametrize(
         ("run", "words"),

@@ -8,8 +8,8 @@ import pytest
 from traindoctor.analyzer.schedule.sweep import Sweeper, all_diverged, is_flat, short_schedule, short_share
 
 
-def swept(score, *, centre=0.1, share=0.25, most_extensions=3):
-    sweeper = Sweeper(centre, 100, share, "validation loss", 5, most_extensions)
+def swept(score, *, centre=0.1, share=0.25, most_extensions=3, optimizer=""):
+    sweeper = Sweeper(centre, 100, share, "validation loss", 5, most_extensions, optimizer=optimizer)
     asked = []
     while (lr := sweeper.ask()) is not None:
         asked.append(lr)
@@ -106,9 +106,12 @@ class TestConclusion:
         assert found.best_lr >= 0.1 * 10**-0.25 * (1 - 1e-12)
 
     @pytest.mark.parametrize("share", [0.1, 0.2, 1.0])
-    def test_the_estimate_shrinks_with_the_root_of_the_share(self, share):
-        _, found = swept(bowl(0.1), share=share)
-        assert found.lr == pytest.approx(0.1 * math.sqrt(share))
+    @pytest.mark.parametrize(
+        ("optimizer", "power"), [("", 0.5), ("AdamW", 0.5), ("RMSprop", 0.5), ("SGD", 0.25)]
+    )
+    def test_the_estimate_shrinks_with_a_root_of_the_share(self, share, optimizer, power):
+        _, found = swept(bowl(0.1), share=share, optimizer=optimizer)
+        assert found.lr == pytest.approx(0.1 * share**power)
 
     @pytest.mark.parametrize("bad", [math.inf, math.nan])
     def test_a_score_that_is_not_finite_is_divergence(self, bad):
