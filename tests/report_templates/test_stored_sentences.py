@@ -1,4 +1,4 @@
-"""Sentences that come back from a file are told in the language of the page; those of others are left alone."""
+"""Sentences that come back from a file are told in the language of the page; those of others stay."""
 
 from __future__ import annotations
 
