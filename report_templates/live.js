@@ -1,6 +1,7 @@
 // Asks how things stand, and shows the report again when there is a newer one, at the place the reader was.
 "use strict";
 const ASK_MS = 2000;
+const words = JSON.parse(document.currentScript.dataset.words);
 const line = document.getElementById("state");
 const frame = document.getElementById("report");
 let shown = 0;
@@ -43,10 +44,12 @@ const ask = async () => {
     if (state.trouble) tell(state.trouble, true);
     else if (state.version) {
       document.title = `${state.run} – traindoctor live`;
-      tell(`Run ${state.run}: ${state.status}, ${state.steps.toLocaleString("en-US")} steps. Report made ${Math.round(state.age)} s ago.`, false);
+      const values = { ...state, status: words.status[state.status] ?? state.status,
+        steps: state.steps.toLocaleString("en-US"), age: Math.round(state.age) };
+      tell(words.told.replace(/\{(\w+)\}/g, (_, name) => values[name]), false);
     }
   } catch {
-    tell("traindoctor live has ended, or cannot be reached; this is its last report.", true);
+    tell(words.ended, true);
   }
   setTimeout(ask, ASK_MS);
 };

@@ -12,11 +12,13 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from traindoctor.lr_range import LrRange
+from traindoctor.text import Text
 
 from .figure_style import AXIS_ALPHA, GRID_ALPHA, INK, NON_FINITE, PALETTE, figure_settings, new_figure
+from .language import _, language_tag, tr
 from .svg import clean_svg
 
-_TITLE = "Learning-rate range test"
+_TITLE = Text("Learning-rate range test")
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "svg{width:100%;height:auto}@media(prefers-color-scheme:dark){body{background:#14171c;color:#e8eaed}}"
@@ -29,7 +31,7 @@ def lr_range_svg(found: LrRange) -> bytes:
         stored = io.StringIO()
         backend: Any = FigureCanvasSVG(_draw(found))
         backend.print_svg(stored, metadata={"Date": None})
-    return clean_svg(stored.getvalue(), "lr-range", _TITLE).encode()
+    return clean_svg(stored.getvalue(), "lr-range", tr(_TITLE)).encode()
 
 
 def lr_range_png(found: LrRange, dpi: int = 150) -> bytes:
@@ -46,12 +48,13 @@ def lr_range_png(found: LrRange, dpi: int = 150) -> bytes:
 
 def lr_range_html(found: LrRange) -> bytes:
     """A page with the answer and the drawing; nothing in it is loaded from elsewhere."""
-    first, *rest = (html.escape(sentence) for sentence in found.sentences())
+    first, *rest = (html.escape(tr(sentence)) for sentence in found.sentences())
     listed = "".join(f"<li>{sentence}</li>" for sentence in rest)
+    title = tr(_TITLE)
     page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_TITLE}</title>'
+        f'<!doctype html><html lang="{language_tag()}"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><main>'
-        f"<h1>{_TITLE}</h1><p><strong>{first}</strong></p>{lr_range_svg(found).decode()}<ul>{listed}</ul>"
+        f"<h1>{title}</h1><p><strong>{first}</strong></p>{lr_range_svg(found).decode()}<ul>{listed}</ul>"
         "</main></body></html>\n"
     )
     return page.encode()
@@ -64,8 +67,8 @@ def _draw(found: LrRange) -> Figure:
     axes.plot(found.lrs[is_finite], found.losses[is_finite], color=PALETTE[0], linewidth=1.4)
     if len(found.lrs):
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.xaxis.set_minor_formatter(lambda value, _: "")
+        axes.xaxis.set_major_formatter(lambda value, _at: f"{value:g}")
+        axes.xaxis.set_minor_formatter(lambda value, _at: "")
         _limit(axes, found)
     for lr in found.lrs[~is_finite]:
         axes.axvline(lr, color=NON_FINITE, linewidth=1.0)
@@ -73,16 +76,23 @@ def _draw(found: LrRange) -> Figure:
     if found:
         axes.axvspan(found.low, found.high, color=PALETTE[2], alpha=0.13, linewidth=0)
         axes.axvline(found.lr, color=PALETTE[2], linewidth=1.6)
-        axes.set_title(f"suggested LR {found.lr:.3g}, range {found.low:.2g} to {found.high:.2g}", loc="left")
+        suggested = _(
+            "suggested LR {lr:.3g}, range {low:.2g} to {high:.2g}",
+            lr=found.lr,
+            low=found.low,
+            high=found.high,
+        )
+        axes.set_title(suggested, loc="left")
     else:
-        axes.set_title("no learning rate suggested", loc="left")
+        axes.set_title(_("no learning rate suggested"), loc="left")
     axes.axvline(found.base_lr, color=PALETTE[1], linewidth=1.0, dashes=(2, 2))
+    own = _("script's own {lr:.3g}", lr=found.base_lr)
     axes.annotate(
-        f"script's own {found.base_lr:.3g}", (found.base_lr, 1.0), xycoords=("data", "axes fraction"),
+        own, (found.base_lr, 1.0), xycoords=("data", "axes fraction"),
         xytext=(3, -10), textcoords="offset points", fontsize=8, color=PALETTE[1],
     )  # fmt: skip
-    axes.set_xlabel("learning rate of the first param group, 1/step")
-    axes.set_ylabel("loss, loss units")
+    axes.set_xlabel(_("learning rate of the first param group, 1/step"))
+    axes.set_ylabel(_("loss, loss units"))
     axes.grid(alpha=GRID_ALPHA)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -43,7 +43,7 @@ _STATE_WORDS = {
     "findings": Text("Findings"),
     "not-assessable": Text("Not assessable"),
 }
-_STATUS_WORDS = {
+STATUS_WORDS = {
     "finished": Text("finished"),
     "failed": Text("ended with an error"),
     "killed": Text("was killed"),
@@ -110,7 +110,7 @@ def _headline(diagnosis: Diagnosis, cards: tuple[FindingCard, ...]) -> Headline:
 
 def _subtitle(run: Run) -> tuple[str, ...]:
     info = run.info
-    parts = [tr(_STATUS_WORDS.get(info.status, info.status)), length_text(run)]
+    parts = [tr(STATUS_WORDS.get(info.status, info.status)), length_text(run)]
     if math.isfinite(info.epochs):
         shown = fmt.number(info.epochs)
         parts.append(number_of("{n} epoch", "{n} epochs", 1 if info.epochs == 1 else 2, n=shown))

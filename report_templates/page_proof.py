@@ -12,6 +12,7 @@ from . import number_format as fmt
 from .chart_model import Mark, PairedChart, PairedPoint, ScorePoint, SweepChart
 from .language import _, looked_up
 from .page_model import Block, Bullets, Cell, Column, Fact, Facts, Figure, Paragraph, Table
+from .stored_sentences import told_again
 
 
 def sweep_blocks(prescription: Prescription) -> list[Block]:
@@ -20,10 +21,17 @@ def sweep_blocks(prescription: Prescription) -> list[Block]:
     if prescription.sweep is not None:
         blocks.append(_sweep_figure(prescription.sweep, prescription))
     if prescription.assumptions:
-        blocks.append(Bullets(_("What it assumes"), tuple(map(fmt.prose, prescription.assumptions))))
+        blocks.append(
+            Bullets(
+                _("What it assumes"), tuple(fmt.prose(told_again(one)) for one in prescription.assumptions)
+            )
+        )
     if prescription.falsify:
         blocks.append(
-            Bullets(_("What would show that it is wrong"), tuple(map(fmt.prose, prescription.falsify)))
+            Bullets(
+                _("What would show that it is wrong"),
+                tuple(fmt.prose(told_again(one)) for one in prescription.falsify),
+            )
         )
     return blocks
 
@@ -105,7 +113,8 @@ def proof_blocks(proof: Proof) -> list[Block]:
     """The decision, the pairs as table and figure, what it cost, what has to be known about it."""
     blocks: list[Block] = [
         Paragraph(
-            _("Proof: {why}", why=fmt.prose(proof.why)), "good" if proof.decision == "adopt" else "neutral"
+            _("Proof: {why}", why=fmt.prose(told_again(proof.why))),
+            "good" if proof.decision == "adopt" else "neutral",
         ),
         _proof_table(proof),
     ]
@@ -114,7 +123,12 @@ def proof_blocks(proof: Proof) -> list[Block]:
         blocks.append(figure)
     blocks.append(_proof_facts(proof))
     if proof.notes:
-        blocks.append(Bullets(_("What has to be known about this proof"), tuple(map(fmt.prose, proof.notes))))
+        blocks.append(
+            Bullets(
+                _("What has to be known about this proof"),
+                tuple(fmt.prose(told_again(one)) for one in proof.notes),
+            )
+        )
     return blocks
 
 
@@ -164,7 +178,7 @@ def _pairs_figure(proof: Proof) -> Figure | None:
     sides = (_("old command"), _("new command")) if proof.challenger else (_("as it is"), _("prescribed"))
     drawing = PairedChart(_("final {objective}", objective=looked_up(proof.objective)), sides, pairs)
     caption = _("Each line: the two runs of one seed. A cross at the top: diverged or failed.")
-    return Figure("proof", fmt.prose(proof.why).rstrip("."), caption, drawing)
+    return Figure("proof", fmt.prose(told_again(proof.why)).rstrip("."), caption, drawing)
 
 
 def _plotted(run: ProofRun | None) -> float:

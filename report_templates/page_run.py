@@ -14,6 +14,7 @@ from . import number_format as fmt
 from .language import _, looked_up, number_of
 from .page_model import Block, Bullets, Cell, Column, Fact, Facts, Section, Table
 from .page_schedule import value_text
+from .stored_sentences import told_again
 
 _MODEL_ROWS = 60
 _SETTING_ROWS = 60
@@ -61,7 +62,7 @@ def commit_text(run: Run) -> str:
 
 def recording_notes(run: Run) -> tuple[str, ...]:
     """What was skipped, guessed, thinned or damaged, and the events that left a gap."""
-    notes = [fmt.prose(sentence, 400) for sentence in run.info.diagnostics]
+    notes = [fmt.prose(told_again(sentence), 400) for sentence in run.info.diagnostics]
     for kind in _GAPS:
         events = run.events_of(kind)
         if events:

@@ -17,6 +17,7 @@ from .language import _, evidence_name, tr
 from .page_curves import schedule_figure
 from .page_model import Block, Cell, Code, Column, Fact, Facts, Paragraph, Section, Table, Tone
 from .page_proof import proof_blocks, sweep_blocks
+from .stored_sentences import told_again
 
 _BASIS_WORDS = {
     "log": Text("this run's log alone: a hint, to be verified"),
@@ -51,7 +52,7 @@ def prescription_section(diagnosis: Diagnosis) -> Section:
     if prescription.code.strip():
         blocks.append(Code(_("Prescribed schedule, ready to paste"), fmt.code(prescription.code)))
     if prescription.why:
-        blocks.append(Paragraph(_("Why: {why}", why=fmt.prose(prescription.why))))
+        blocks.append(Paragraph(_("Why: {why}", why=fmt.prose(told_again(prescription.why)))))
     measured = _instead_of_estimates(diagnosis)
     if measured:
         blocks.append(Paragraph(measured))

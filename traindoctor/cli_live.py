@@ -66,12 +66,14 @@ def live(
     from .report_templates.live import live_files
 
     if reference is not None:
-        _place(reference, runs)  # a typing error is told at once
+        _place(reference, runs, lang)  # a typing error is told at once
     page = LivePage(
-        lambda: _place(reference, runs), lambda place: _made(place, number, importer, columns, lang), every
+        lambda: _place(reference, runs, lang),
+        lambda place: _made(place, number, importer, columns, lang),
+        every,
     )
     try:
-        server = LiveServer(page, live_files(), port)
+        server = LiveServer(page, live_files(lang), port)
     except OSError as error:
         raise UsageError(
             f"--port: cannot listen on port {port}: {error.strerror}; choose another, or leave --port out"
@@ -92,7 +94,7 @@ def live(
         server.server_close()
 
 
-def _place(reference: str | None, runs: Path) -> Path:
+def _place(reference: str | None, runs: Path, language: str) -> Path:
     """Where the log of the run is."""
     from .collectors.importers.places import is_elsewhere
     from .collectors.run_folder import find_run, list_runs
@@ -100,7 +102,9 @@ def _place(reference: str | None, runs: Path) -> Path:
     if reference is None:
         found = list_runs(runs)
         if not found:
-            raise RunNotFoundError(f"Waiting for a run in {runs}: traindoctor run -- train.py")
+            from .report_templates.live import waiting_for
+
+            raise RunNotFoundError(waiting_for(str(runs), language))
         return found[0].path
     if is_elsewhere(reference):
         raise UsageError(f"live follows a file or folder of this machine, found {reference!r}")

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from .cli_options import lang_option
 from .console import plain, progress
 
 T = TypeVar("T")
@@ -69,6 +70,7 @@ def seed_options(function: Callable[..., T]) -> Callable[..., T]:
 @click.option(
     "--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Stop the script after this time."
 )
+@lang_option
 @seed_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 def lr_find(
@@ -79,6 +81,7 @@ def lr_find(
     mode: str,
     outs: tuple[Path, ...],
     timeout: float | None,
+    lang: str,
     seed: int | None,
     seed_argument: str | None,
     command: tuple[str, ...],
@@ -112,7 +115,7 @@ def lr_find(
     for sentence in found.sentences():
         click.echo(plain(sentence))
     for path in outs:
-        write_answer(found, path)
+        write_answer(found, path, lang)
         click.echo(path)
     if not found:
         raise SystemExit(1)

@@ -19,15 +19,20 @@ from .collectors.driving.reports import DriverReport
 from .collectors.driving.trials import Trial, run_trial
 from .errors import TrialFailedError, UsageError
 from .lr_range import LrRange, as_floats
+from .text import Text
 
 SUFFIXES = (".json", ".png", ".svg", ".html")
 """What an answer can be written as."""
 
 _ENDED = {
-    "several-losses": "several optimizers take turns, each with a loss of its own (a GAN?); such losses fall "
-    "and rise against each other, so no LR can be read off them",
-    "no-loss": "no call of backward() on a single loss was seen, so there is nothing to score",
-    "not-finite-at-start": "the loss is not finite before the first step; look at the data and the model",
+    "several-losses": Text(
+        "several optimizers take turns, each with a loss of its own (a GAN?); such losses fall and rise "
+        "against each other, so no LR can be read off them"
+    ),
+    "no-loss": Text("no call of backward() on a single loss was seen, so there is nothing to score"),
+    "not-finite-at-start": Text(
+        "the loss is not finite before the first step; look at the data and the model"
+    ),
 }
 
 
@@ -100,11 +105,19 @@ def repeated(one: Callable[[int], LrRange], repeats: int) -> LrRange:
         return first
     listed = ", ".join(f"{lr:.3g}" for lr in singles)
     if apart > MOST_APART:
-        why = f"{repeats} repetitions of the test disagree by a factor of {10**apart:.0f} ({listed})"
+        why = Text(
+            "{repeats} repetitions of the test disagree by a factor of {factor:.0f} ({listed})",
+            repeats=repeats,
+            factor=10**apart,
+            listed=listed,
+        )
         return replace(first, lr=math.nan, low=math.nan, high=math.nan, refusal=why)
     middle = 10.0 ** float(np.mean(logs))
     shift = middle / first.lr
-    notes = (*first.notes, f"geometric mean of {repeats} repetitions of the test: {listed}")
+    mean = Text(
+        "geometric mean of {repeats} repetitions of the test: {listed}", repeats=repeats, listed=listed
+    )
+    notes = (*first.notes, mean)
     return replace(first, lr=middle, low=first.low * shift, high=first.high * shift, notes=notes)
 
 
@@ -128,10 +141,15 @@ def answer(report: DriverReport, notes: Sequence[str] = ()) -> LrRange:
     found = _score(measured, lrs[:n], losses[:n], start, is_probe)
     remarks = list(notes)
     if not is_probe:
-        remarks.append(f"the loss of fixed samples could not be evaluated, because {measured['no_probe']}")
+        remarks.append(
+            Text("the loss of fixed samples could not be evaluated, because {why}", why=measured["no_probe"])
+        )
     if found.ended == found.ended:
         remarks.append(
-            f"from LR {found.ended:.3g} on the loss was above its start; what came later is not used"
+            Text(
+                "from LR {lr:.3g} on the loss was above its start; what came later is not used",
+                lr=found.ended,
+            )
         )
     return LrRange(
         found.lr,
@@ -142,9 +160,9 @@ def answer(report: DriverReport, notes: Sequence[str] = ()) -> LrRange:
         tuple(remarks),
         report.base_lr,
         report.optimizer,
-        f"{measured['n_samples']} fixed samples"
+        Text("{n} fixed samples", n=measured["n_samples"])
         if is_probe
-        else "the training loss of changing batches, which is less certain",
+        else Text("the training loss of changing batches, which is less certain"),
         found.half,
         found.minimum,
         lrs[:n],
@@ -170,11 +188,17 @@ def _score(measured: Mapping[str, Any], lrs: Any, losses: Any, start: float, is_
     if reason == "script-ended":
         return refuse(
             empty,
-            f"the script ended after {measured['done']} of {measured['steps']} steps of the test; "
-            "let it train longer, or ask for fewer --steps",
+            Text(
+                "the script ended after {done} of {steps} steps of the test; let it train longer, or ask "
+                "for fewer --steps",
+                done=measured["done"],
+                steps=measured["steps"],
+            ),
         )
     if len(lrs) < 3:
-        return refuse(empty, "the loss diverged within the first steps; begin lower, with a smaller --min")
+        return refuse(
+            empty, Text("the loss diverged within the first steps; begin lower, with a smaller --min")
+        )
     return score(lrs, losses, start, is_probe=is_probe)
 
 
@@ -227,8 +251,8 @@ def lr_find(
     return repeated(one, repeats)
 
 
-def write_answer(found: LrRange, path: Path) -> None:
-    """Write it as JSON, or as a drawing: .png, .svg, or an .html page.
+def write_answer(found: LrRange, path: Path, language: str = "en") -> None:
+    """Write it as JSON, or as a drawing: .png, .svg, or an .html page, in a language of the reports.
 
     Raises:
         UsageError: the suffix is another one, or the file cannot be written.
@@ -237,10 +261,12 @@ def write_answer(found: LrRange, path: Path) -> None:
     if path.suffix == ".json":
         data = (json.dumps(found.to_json(), indent=1) + "\n").encode()
     else:
+        from .report_templates.language import speaking
         from .report_templates.lr_range_page import lr_range_html, lr_range_png, lr_range_svg
 
         drawn = {".png": lr_range_png, ".svg": lr_range_svg, ".html": lr_range_html}
-        data = drawn[path.suffix](found)
+        with speaking(language):
+            data = drawn[path.suffix](found)
     try:
         path.write_bytes(data)
     except OSError as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .json_values import jsonable
 from .run import Floats
+from .text import Text
 
 FORMAT = 1
 """Version of the JSON form."""
@@ -70,18 +71,31 @@ class LrRange:
 
     def sentences(self) -> list[str]:
         """The answer for a terminal, the conclusion first."""
-        tested = (
-            f"{len(self.lrs)} steps from {self.lrs[0]:.3g} to {self.lrs[-1]:.3g}" if len(self.lrs) else ""
-        )
-        head = f"{self.optimizer or 'no optimizer'}, its own LR {self.base_lr:.4g} 1/step"
         first = (
-            f"no learning rate suggested: {self.refusal}"
+            Text("no learning rate suggested: {why}", why=self.refusal)
             if self.refusal
-            else f"suggested LR {self.lr:.3g} 1/step; about two of three times the best one is between "
-            f"{self.low:.2g} and {self.high:.2g}"
+            else Text(
+                "suggested LR {lr:.3g} 1/step; about two of three times the best one is between {low:.2g} "
+                "and {high:.2g}",
+                lr=self.lr,
+                low=self.low,
+                high=self.high,
+            )
         )
-        rest = [f"tested: {head}; {tested}; scored on {self.scored_on}"] if tested else []
+        rest = [self._tested()] if len(self.lrs) else []
         return [first, *([self.why] if self else []), *rest, *self.notes]
+
+    def _tested(self) -> Text:
+        return Text(
+            "tested: {optimizer}, its own LR {base_lr:.4g} 1/step; {n} steps from {first:.3g} to {last:.3g}; "
+            "scored on {scored_on}",
+            optimizer=self.optimizer or Text("no optimizer"),
+            base_lr=self.base_lr,
+            n=len(self.lrs),
+            first=float(self.lrs[0]),
+            last=float(self.lrs[-1]),
+            scored_on=self.scored_on,
+        )
 
     def __repr__(self) -> str:
         return "\n".join(self.sentences())

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from traindoctor.text import Text
+
 Floats = NDArray[np.float64]
 
 BIAS = 1.6
@@ -84,11 +86,17 @@ def score(lrs: Floats, losses: Floats, start: float, *, is_probe: bool) -> Range
     values = losses if is_probe else running_median(losses, _SMOOTHED)
     refused = RangeScore(math.nan, math.nan, math.nan, smoothed=values, start=start)
     if not math.isfinite(start):
-        return refuse(refused, "the loss is not finite before the first step; look at the data and the model")
+        return refuse(
+            refused, Text("the loss is not finite before the first step; look at the data and the model")
+        )
     end = ending(values, start)
     if end < 3 or (end < len(values) and not float(values[:end].min()) < start):
         return refuse(
-            refused, f"the loss rose from the lowest LR on ({lrs[0]:.3g}); begin lower, with a smaller --min"
+            refused,
+            Text(
+                "the loss rose from the lowest LR on ({lr:.3g}); begin lower, with a smaller --min",
+                lr=float(lrs[0]),
+            ),
         )
     best = int(np.argmin(values[:end]))
     drop = start - float(values[best])
@@ -97,23 +105,34 @@ def score(lrs: Floats, losses: Floats, start: float, *, is_probe: bool) -> Range
     if not drop > needed:
         return refuse(
             refused,
-            f"the loss did not fall clearly at any LR: by {drop:.3g} from {start:.4g}, where at least "
-            f"{needed:.3g} is needed to tell it from noise; there is nothing to choose an LR by",
+            Text(
+                "the loss did not fall clearly at any LR: by {drop:.3g} from {start:.4g}, where at least "
+                "{needed:.3g} is needed to tell it from noise; there is nothing to choose an LR by",
+                drop=drop,
+                start=start,
+                needed=needed,
+            ),
         )
     if end == len(values) and float(lrs[best]) * BIAS > float(lrs[-1]):
         return refuse(
             refused,
-            f"the loss was lowest at {lrs[best]:.3g}, next to the highest LR of the test ({lrs[-1]:.3g}); go "
-            "on with a larger --max",
+            Text(
+                "the loss was lowest at {lr:.3g}, next to the highest LR of the test ({highest:.3g}); go on "
+                "with a larger --max",
+                lr=float(lrs[best]),
+                highest=float(lrs[-1]),
+            ),
         )
     half = half_drop(values, start, best)
     decades = PROBE_DECADES if is_probe else TRAINING_DECADES
     middle = float(lrs[best]) / BIAS
     spread = 10.0**decades
     ended = float(lrs[end]) if end < len(values) else math.nan
-    why = (
-        f"the LR of the lowest loss ({lrs[best]:.3g}), divided by {BIAS:g}; half of the drop was done at "
-        f"{lrs[half]:.3g}"
+    why = Text(
+        "the LR of the lowest loss ({lr:.3g}), divided by {bias:g}; half of the drop was done at {half:.3g}",
+        lr=float(lrs[best]),
+        bias=BIAS,
+        half=float(lrs[half]),
     )
     return RangeScore(
         middle,

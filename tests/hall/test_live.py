@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.report_templates.browser import MISSING, open_browser
-from traindoctor.errors import RunNotFoundError
+from traindoctor.errors import RunNotFoundError, UsageError
 from traindoctor.live_page import SHARE, LivePage, Rendered, fingerprint
 from traindoctor.live_server import LiveServer
+from traindoctor.report_templates.live import live_files, waiting_for
 
 CSV = "step,loss,lr\n" + "".join(f"{n},{2.0 / (n + 1) ** 0.5},{0.1}\n" for n in range(300))
 
@@ -191,3 +194,22 @@ def test_a_wrong_name_is_told_at_once(tmp_path: Path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
     assert "no-such-run" in done.stderr
+
+
+def test_the_page_around_the_report_speaks_the_language():
+    pages = {language: live_files(language)[""][1].decode() for language in ("en", "zh")}
+    assert '<html lang="en">' in pages["en"]
+    assert '<html lang="zh-Hans">' in pages["zh"]
+    words = {
+        language: json.loads(html.unescape(re.findall(r'data-words="([^"]+)"', page)[0]))
+        for language, page in pages.items()
+    }
+    assert words["en"]["status"]["running"] == "still running"
+    placeholders = {language: set(re.findall(r"{\w+}", one["told"])) for language, one in words.items()}
+    assert placeholders["en"] == placeholders["zh"] == {"{run}", "{status}", "{steps}", "{age}"}
+    chinese = [words["zh"]["told"], words["zh"]["ended"], *words["zh"]["status"].values()]
+    assert all(re.search(r"[\u4e00-\u9fff]", sentence) for sentence in chinese)
+    assert waiting_for("runs", "en") == "Waiting for a run in runs: traindoctor run -- train.py"
+    assert "runs" in waiting_for("runs", "zh") != waiting_for("runs", "en")
+    with pytest.raises(UsageError):
+        live_files("xx")

@@ -1,7 +1,9 @@
 """The answers of a range test: sentences, JSON, drawings; and the commands that drive a script."""
 
+import html
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -154,3 +156,17 @@ def test_a_script_that_cannot_be_driven_ends_with_a_code_of_its_own(tmp_path):
     done = traindoctor_run(tmp_path, "--schedule", "prescription.json", "--", "train.py")
     assert (done.returncode, done.stdout) == (70, "trained by hand\n")
     assert "not as ordered: no step of a torch optimizer was seen" in done.stderr
+
+
+def test_the_page_speaks_the_language(tmp_path):
+    """Every sentence of an answer and of a refusal, the drawing's words too."""
+    for name, found in (("yes", answer(report())), ("no", answer(report(reason="script-ended", done=17)))):
+        path = tmp_path / f"{name}.html"
+        write_answer(found, path, "zh")
+        page = path.read_text(encoding="utf-8")
+        assert '<html lang="zh-Hans">' in page
+        told = [html.unescape(one) for one in re.findall(r"<(?:h1|strong|li)>([^<]+)</", page)]
+        assert len(told) == 1 + len(found.sentences())
+        drawn = [one for one in re.findall(r"<text[^>]*>([^<]+)</text>", page) if re.search("[a-z]{4}", one)]
+        assert not drawn
+        assert all(re.search(r"[\u4e00-\u9fff]", one) for one in told), told
