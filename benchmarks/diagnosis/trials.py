@@ -115,7 +115,7 @@ def tuned(config: Config) -> Config:
 
 
 def generate(split: str, n_draws: int, cache: Path = CACHE, jobs: int = 1) -> None:
-    """Makes what is missing of `n_draws` draws that count with `jobs` processes; progress on a terminal only."""
+    """Makes what is missing of `n_draws` draws that count, `jobs` at a time; progress on a terminal only."""
     console, seen = Console(stderr=True), SEEN.get(split, 0)
     work = [
         (cache / split, index, config, tuple(kind.name for kind in kinds))
