@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unicodedata import east_asian_width
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -83,7 +84,12 @@ def _right_margin(stack: Stack) -> float:
     """Room for the names at the right of a small drawing, inches."""
     names = [curve.label for panel in stack.panels for curve in panel.curves]
     names += [mark.label for panel in stack.panels for mark in panel.marks if mark.kind == "level"]
-    return 0.2 + _CHARACTER * min(max((len(name) for name in names), default=0), 24)
+    return 0.25 + _CHARACTER * min(max((_columns(name) for name in names), default=0), 26)
+
+
+def _columns(name: str) -> int:
+    """Width of a text in Latin characters: a Chinese one is twice as wide."""
+    return len(name) + sum(east_asian_width(character) in "WF" for character in name)
 
 
 def _padded(first: float, last: float) -> tuple[float, float]:
@@ -104,9 +110,10 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     else:  # every value was NaN or infinite: the rug alone tells
         axes.set_yticks([])
     moments = [mark for mark in panel.marks if mark.kind == "moment"]
+    n_above = sum(bool(mark.label) and mark.kind in {"span", "non-finite"} for mark in panel.marks)
     if any(mark.label for mark in moments):
-        _make_room(axes, (len(moments) * _LABEL_DISTANCE + 4) / (panel.height * _UNIT * 72))
-    for row, mark in enumerate(moments):
+        _make_room(axes, ((n_above + len(moments)) * _LABEL_DISTANCE + 4) / (panel.height * _UNIT * 72))
+    for row, mark in enumerate(moments, start=n_above):
         _draw_moment(axes, mark, row)
     for mark in panel.marks:
         if mark.kind == "level":

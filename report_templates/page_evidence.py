@@ -24,6 +24,8 @@ WIDTH = 4.6
 _COLUMNS = 160
 _MARGIN = 0.4
 """Shown before and after the span, as a share of its length."""
+_SHORT = 3.0
+"""Length of a span, in reaches, up to which all of it is shown around a focus."""
 _NEARLY_ALL = 0.9
 """Share of the run from which on all of it is shown."""
 _LEAST_POINTS = 30
@@ -80,6 +82,9 @@ def _window(run: Run, finding: Finding, view: View) -> tuple[float, float]:
     if math.isfinite(focus):
         reach = max(view.reach * (high - low), float(min(_LEAST_POINTS, high - low)))
         first, last = focus - reach, focus + reach
+        if finding.last_step - finding.first_step <= _SHORT * reach:
+            first = min(first, finding.first_step - reach / 2)
+            last = max(last, finding.last_step + reach / 2)
     else:
         margin = max(_MARGIN * (finding.last_step - finding.first_step), 0.02 * (high - low))
         first, last = finding.first_step - margin, finding.last_step + margin
