@@ -11,10 +11,11 @@ from string import Formatter
 from traindoctor.text import SENTENCE_END, Text
 from traindoctor.x_axis import NOUNS
 
-from .language import _, catalogue, spoken, tr
+from .language import _, catalogue, number_of, spoken, tr
 
 _LEAST_LETTERS = 12
 """Letters that a pattern must say itself to be known again; a shorter one fits too much."""
+_SEVERAL_WORDS = re.compile(r"[A-Za-z]{2,}[^A-Za-z]+ [A-Za-z]{2,}|[A-Za-z]{2,} [A-Za-z]{2,}")
 _NOUNS = {noun: noun for pair in NOUNS.values() for noun in pair}
 
 
@@ -48,10 +49,12 @@ def told_again(text: str) -> str:
     while sentences:
         for n in range(len(sentences), 0, -1):
             found = _told(" ".join(sentences[:n]))
-            if found is not None or n == 1:
-                told.append(found or sentences[0])
+            if found is not None:
+                told.append(found)
                 del sentences[:n]
                 break
+        else:
+            return text  # half a text in each language is worse than all of it in one
     return "".join(one if one.endswith("。") else f"{one} " for one in told).strip()
 
 
@@ -60,14 +63,20 @@ def _told(sentence: str) -> str | None:
     for pattern in _patterns(spoken()):
         if all(part in sentence for part in pattern.parts):
             found = re.fullmatch(pattern.expression, sentence, re.DOTALL)
-            if found:
-                return _filled(pattern.translation, found.groupdict())
+            filled = _filled(pattern.translation, found.groupdict()) if found else None
+            if filled is not None:
+                return filled
     return None
 
 
-def _filled(translation: str, values: Mapping[str, str]) -> str:
-    """The translation with the values as they were written; phrases among them are told, too."""
+def _filled(translation: str, values: Mapping[str, str]) -> str | None:
+    """The translation with the values as they were written; phrases among them are told, too.
+
+    None where a value holds several words that nobody knows: then it was another sentence.
+    """
     told = {name: _phrase(value) for name, value in values.items()}
+    if any(told[name] == value and _SEVERAL_WORDS.search(value) for name, value in values.items()):
+        return None
     pieces = (literal + (told[name] if name else "") for literal, name, _spec, _how in _fields(translation))
     return "".join(pieces)
 
@@ -77,6 +86,10 @@ def _phrase(value: str) -> str:
     place = re.fullmatch(r"([a-z ]+) ([\d,]+)", value)
     if place and place[1] in _NOUNS:
         return _("{noun} {x}", noun=Text(place[1]), x=place[2])
+    number = re.fullmatch(r"([\d,]+) ([a-z]+?)s?", value)
+    if number:
+        one, n = f"{{n}} {number[2]}", int(number[1].replace(",", ""))
+        return number_of(one, f"{one}s", n, n=number[1])
     known = tr(Text(value)) if "{" not in value else value
     return known if known != value else (_told(value) or value)
 
