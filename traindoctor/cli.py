@@ -195,7 +195,7 @@ def _report_after(formats: str, lang: str | None) -> Callable[[Path], None] | No
 
     if not formats or not is_first_rank():
         return None
-    wanted, language = formats_asked_for(formats, None), lang or project_language()
+    wanted, language = formats_asked_for(formats, None, "--report"), lang or project_language()
     return lambda folder: write_after(folder, wanted, language)
 
 

@@ -21,7 +21,7 @@ ON_A_STREAM = ("text", "github")
 _ENDINGS = {"junit": "junit.xml", "text": "txt", "github": "github.txt"}
 
 
-def formats_asked_for(formats: str | None, output: str | None) -> list[str]:
+def formats_asked_for(formats: str | None, output: str | None, option: str = "--format") -> list[str]:
     """The formats in a text with commas; without one, what the name of the file says, else HTML.
 
     Raises:
@@ -31,7 +31,7 @@ def formats_asked_for(formats: str | None, output: str | None) -> list[str]:
         return [_format_of(output or "")]
     wanted = [name.strip() for name in formats.split(",")]
     if unknown := [name for name in wanted if name not in FORMATS]:
-        raise UsageError(f"--format: expected {', '.join(FORMATS)}, found {unknown[0]!r}")
+        raise UsageError(f"{option}: expected {', '.join(FORMATS)}, found {unknown[0]!r}")
     if output and len(wanted) > 1:
         raise UsageError(f"-o names one file, found {len(wanted)} formats; leave -o out to write them all")
     return wanted

@@ -36,3 +36,5 @@ def test_one_file_holds_one_format():
         formats_asked_for("html, pdf", "report.pdf")
     with pytest.raises(UsageError, match="found 'docx'"):
         formats_asked_for("docx", None)
+    with pytest.raises(UsageError, match="--report: expected html"):
+        formats_asked_for("docx", None, "--report")
