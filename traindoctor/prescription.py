@@ -93,8 +93,8 @@ class Sweep:
         steps: optimizer steps of each short run.
         share: `steps` over the horizon of the full run (h).
         best_lr: LR with the lowest point of the parabola, for a run of `steps` steps.
-        lr: the estimate for the full run: `best_lr` times a root of `share`: the fourth with SGD, else the square
-            root.
+        lr: the estimate for the full run: `best_lr` times a root of `share`, the fourth with SGD, else the
+            square root.
         parabola: (a, b, c) of ln score = a x² + b x + c with x = log10 LR; empty when there was none.
         is_at_edge: the best point still is the first or the last one.
         seed: seed of every short run.
