@@ -19,8 +19,23 @@ const goBackTo = ({ top, open, axis }) => {
   const page = frame.contentDocument;
   const details = [...page.querySelectorAll("details")];
   if (details.length === open.length) details.forEach((one, index) => { one.open = open[index]; });
-  if (axis) page.querySelector(`button[data-axis="${CSS.escape(axis)}"]`)?.click();
   frame.contentWindow.scrollTo({ top, behavior: "instant" });
+  whenWhole(page.documentElement, () => {
+    if (axis) page.querySelector(`button[data-axis="${CSS.escape(axis)}"]`)?.click();
+    frame.contentWindow.scrollTo({ top, behavior: "instant" });
+  });
+};
+
+// Charts answer, and every section has its height, from the moment on that the page calls itself whole.
+const whenWhole = (root, act) => {
+  const isWhole = () => root.classList.contains("whole");
+  if (isWhole()) { act(); return; }
+  const observer = new MutationObserver(() => {
+    if (!isWhole()) return;
+    observer.disconnect();
+    act();
+  });
+  observer.observe(root, { attributes: true, attributeFilter: ["class"] });
 };
 
 const show = (version) => {

@@ -19,9 +19,13 @@ const newButton = (text, action) => {
   return button;
 };
 
-// The rest of the page is laid out once the browser has time: whoever prints or photographs it finds it whole.
+// Once the page has been shown and the browser has time, the charts begin to answer, and the rest is laid out:
+// whoever prints or photographs the page finds it whole.
 addEventListener("load", () => {
-  (globalThis.requestIdleCallback ?? setTimeout)(() => document.documentElement.classList.add("whole"));
+  (globalThis.requestIdleCallback ?? setTimeout)(() => {
+    answer();
+    document.documentElement.classList.add("whole");
+  });
 });
 
 for (const box of document.querySelectorAll(".code")) {

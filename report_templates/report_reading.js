@@ -1,5 +1,5 @@
 // What a reader does with the charts over time: point, zoom, switch the x axis. All charts go together.
-{
+const answer = () => {
   const SVG = "http://www.w3.org/2000/svg";
   const LEAST_SHARE = 1 / 400;
   const LEAST_DRAG = 6;
@@ -244,4 +244,4 @@
   for (const chart of charts) listen(chart);
   controlled.forEach((chart, index) => addControls(chart, index === controlled.length - 1));
   tellControls();
-}
+};

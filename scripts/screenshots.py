@@ -44,11 +44,18 @@ def jenkins(folder: Path) -> Generator[str]:
         server.server_close()
 
 
+def settle(page: Any) -> None:
+    """Wait until the page is laid out and its charts answer, where script may run at all."""
+    if page.evaluate("matchMedia('(scripting: enabled)').matches"):
+        page.wait_for_selector("html.whole")
+
+
 def shoot(browser: Any, address: str, target: Path, **settings: Any) -> None:
     """One picture of a whole page."""
     context = browser.new_context(**settings)
     page = context.new_page()
     page.goto(address)
+    settle(page)
     page.screenshot(path=target, full_page=True)
     context.close()
     print(target)
@@ -58,6 +65,7 @@ def shoot_zoomed(browser: Any, address: str, target: Path) -> None:
     """The learning curves over the last axis there is, zoomed twice, with a place pointed at."""
     page = browser.new_page(viewport={"width": 1280, "height": 1200})
     page.goto(address)
+    settle(page)
     figure = page.locator("#figure-curves")
     for button in figure.get_by_role("group").get_by_role("button").all():
         button.click()
@@ -75,6 +83,7 @@ def print_pages(browser: Any, address: str, target: Path) -> None:
     """What the browser prints, and its first pages as pictures where pdftoppm is installed."""
     page = browser.new_page()
     page.goto(address)
+    settle(page)
     page.pdf(path=target, format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), "15mm"))
     page.close()
     print(target)

@@ -43,4 +43,6 @@ class Watched:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(path.as_uri())
+        if settings.get("java_script_enabled", True):
+            self.page.wait_for_selector("html.whole")
         assert self.asked.pop(0) == path.as_uri()

@@ -410,9 +410,7 @@ def test_a_phone_scrolls_in_one_direction(opened: Any, case: str, width: int) ->
 @pytest.mark.parametrize("has_script", [True, False])
 def test_the_whole_page_is_laid_out_soon(opened: Any, has_script: bool) -> None:
     """Sections off screen wait until the page has been shown, and no longer: full pictures are complete."""
-    page = opened(java_script_enabled=has_script)
-    if has_script:
-        page.wait_for_selector("html.whole")
+    page = opened(java_script_enabled=has_script)  # waits for it where there is script
     visible = "all => all.map(one => getComputedStyle(one).contentVisibility)"
     assert set(page.locator("main > section").evaluate_all(visible)) == {"visible"}
 
