@@ -89,5 +89,5 @@ class TestFinders:
 
     def test_their_parts(self):
         assert smoothed(np.full(5, 3.0), 0.98) == pytest.approx(3.0)
-        assert until_above(np.array([2.0, 1.0, 3.0, 4.5, 1.0]), 4.0) == 3
+        assert until_above(np.array([2.0, 1.0, 3.0, 4.5, 1.0]), 4.0) == 4  # the one above is seen, too
         assert longest_fall(np.array([1.0, 5.0, 4.0, 4.5, 3.0, 2.0]))[0] == 4
