@@ -18,6 +18,11 @@ CALM, LEAST_CALM = 50, 20
 TIMES = 30.0
 USUAL = 3.0
 HUGE = 3.0
+FIND_HUGE_INPUTS = """\
+for i, (x, y) in enumerate(train_loader):
+    if not x.isfinite().all() or x.abs().max() > 100 * x.abs().mean():
+        print(i, x.abs().max())"""
+"""Code that names the batches with huge inputs."""
 
 
 @dataclass(frozen=True)

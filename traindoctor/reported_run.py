@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from .collectors.launcher.command import LaunchOptions, child_environment, full_command, prepare
+from .collectors.launcher.command import LaunchOptions, made_ready, not_started
 from .errors import TraindoctorError
 
 HANDED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
@@ -49,23 +49,14 @@ def run_and_wait(command: Sequence[str], options: LaunchOptions) -> Ended:
         UsageError: there is no command, or an option is out of range.
         SystemExit: the program does not exist (127) or may not be executed (126), as in a shell.
     """
-    words, handover = full_command(command), prepare(command, options)
-    if sys.stderr.isatty():
-        print(f"traindoctor: recording to {handover.run_folder}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    words, environ, folder = made_ready(command, options)
     try:
-        child = subprocess.Popen(words, env=child_environment(handover, os.environ))
+        child = subprocess.Popen(words, env=environ)
     except OSError as error:
-        with suppress(OSError):
-            handover.run_folder.rmdir()
-        is_missing = isinstance(error, FileNotFoundError)
-        why = "command not found" if is_missing else f"cannot execute ({error.strerror})"
-        print(f"traindoctor: {why}: {words[0]}", file=sys.stderr)
-        raise SystemExit(127 if is_missing else 126) from None
+        not_started(words[0], folder, error)
     before = _hand_on_signals(child)
     try:
-        return Ended(child.wait(), handover.run_folder)
+        return Ended(child.wait(), folder)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -13,6 +13,7 @@ from traindoctor.names import LOSS_TRAIN, LOSS_VALIDATION
 from traindoctor.run import Run
 from traindoctor.text import Text
 
+from ..batch_jump import FIND_HUGE_INPUTS
 from ..evaluations import Jump, jump_of
 from ..optimizer_code import optimizer_code
 from ..outcome import first_non_finite
@@ -156,9 +157,7 @@ class Divergence:
                     place=place(run, jump.before_step),
                     place_2=place(run, jump.step),
                 ),
-                "for i, (x, y) in enumerate(train_loader):\n"
-                "    if not x.isfinite().all() or x.abs().max() > 100 * x.abs().mean():\n"
-                "        print(i, x.abs().max())",
+                FIND_HUGE_INPUTS,
             ),
         )
 

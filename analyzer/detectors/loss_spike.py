@@ -14,7 +14,7 @@ from traindoctor.names import GRAD_NORM, GRAD_NORM_PRECLIP, LOSS_TRAIN
 from traindoctor.run import Floats, Run
 from traindoctor.text import Text, counted
 
-from ..batch_jump import BatchJump, batch_jump
+from ..batch_jump import FIND_HUGE_INPUTS, BatchJump, batch_jump
 from ..causes import OF_A_BATCH
 from ..extent import extent
 from ..phases import phases
@@ -220,9 +220,7 @@ def _of_batch(run: Run, jump: BatchJump) -> Finding:
                 "norm, so that no single batch can do this.",
                 at=at,
             ),
-            "for i, (x, y) in enumerate(train_loader):\n"
-            "    if not x.isfinite().all() or x.abs().max() > 100 * x.abs().mean():\n"
-            "        print(i, x.abs().max())",
+            FIND_HUGE_INPUTS,
         ),
     )
 

@@ -178,8 +178,8 @@ def after_first_step(ratios: Series) -> Series:
 
 def without_decay(run: Run, ratios: Series) -> Series:
     """What AdamW's gradients contribute to update ratios at least: its decay takes lr x decay by itself."""
-    lr, is_decoupled = main_learning_rate(run), bool(run.info.optimizers)
-    if lr is None or not is_decoupled or run.info.optimizers[0].name != "AdamW" or not len(ratios):
+    lr, optimizers = main_learning_rate(run), run.info.optimizers
+    if lr is None or not optimizers or optimizers[0].name != "AdamW" or not len(ratios):
         return ratios
     return Series(ratios.steps, ratios.values - weight_decay(run) * np.nan_to_num(lr.at(ratios.steps)))
 

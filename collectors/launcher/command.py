@@ -55,10 +55,21 @@ def exec_command(argv: Sequence[str], options: LaunchOptions | None = None) -> N
         UsageError: there is no command, an option is out of range, or the folder cannot be made.
         SystemExit: the program does not exist (127) or may not be executed (126), as in a shell.
     """
-    options = options or LaunchOptions()
+    command, environ, folder = made_ready(argv, options or LaunchOptions())
+    try:
+        _become(command, environ)
+    except OSError as error:
+        not_started(command[0], folder, error)
+
+
+def made_ready(argv: Sequence[str], options: LaunchOptions) -> tuple[list[str], dict[str, str], Path]:
+    """Words and environment of a recorded command, and the run's folder; says what the user has to know.
+
+    Raises:
+        UsageError: there is no command, an option is out of range, or the folder cannot be made.
+    """
     command = full_command(argv)
     handover = prepare(argv, options)
-    environ = child_environment(handover, os.environ)
     if sys.stderr.isatty():
         print(f"traindoctor: recording to {handover.run_folder}", file=sys.stderr)
     if is_isolated(command):
@@ -69,15 +80,21 @@ def exec_command(argv: Sequence[str], options: LaunchOptions | None = None) -> N
         )
     sys.stdout.flush()
     sys.stderr.flush()
-    try:
-        _become(command, environ)
-    except OSError as error:
-        with suppress(OSError):  # another rank may have recorded there
-            handover.run_folder.rmdir()
-        is_missing = isinstance(error, FileNotFoundError)
-        why = "command not found" if is_missing else f"cannot execute ({error.strerror})"
-        print(f"traindoctor: {why}: {command[0]}", file=sys.stderr)
-        raise SystemExit(127 if is_missing else 126) from None
+    return command, child_environment(handover, os.environ), handover.run_folder
+
+
+def not_started(program: str, folder: Path, error: OSError) -> NoReturn:
+    """Take the run's folder away, say why the program does not run, and leave as a shell would.
+
+    Raises:
+        SystemExit: always; 127 where the program does not exist, else 126.
+    """
+    with suppress(OSError):  # another rank may have recorded there
+        folder.rmdir()
+    is_missing = isinstance(error, FileNotFoundError)
+    why = "command not found" if is_missing else f"cannot execute ({error.strerror})"
+    print(f"traindoctor: {why}: {program}", file=sys.stderr)
+    raise SystemExit(127 if is_missing else 126) from None
 
 
 def prepare(argv: Sequence[str], options: LaunchOptions) -> Handover:

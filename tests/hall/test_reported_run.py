@@ -125,3 +125,11 @@ def test_one_rank_writes(place):
     process = place.recorded("md", "train.py", RANK="1")
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr) == (0, "rank\n", "")
+
+
+def test_a_python_that_cannot_be_recorded_is_told(place):
+    place.write("print('trained')")
+    process = place.recorded("md", sys.executable, "-I", "train.py")
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (0, "trained\n")
+    assert "-I ignores PYTHONPATH, so nothing will be recorded" in stderr
