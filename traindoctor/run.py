@@ -154,6 +154,30 @@ class OptimizerInfo:
 
 
 @dataclass(frozen=True)
+class NetworkInfo:
+    """What the network computes, read off the autograd graph of the first training loss.
+
+    Attributes:
+        operations: kind of operation -> number of its nodes in the graph, named as torch names them, without
+            `Backward` and the digit after it: `Addmm`, `Convolution`, `Relu`, … A multiplication of two
+            values that both depend on parameters is a `Product`, any other one a `Mul`.
+        output: the operations between the result of the loss function and the last layer with parameters,
+            from the loss backwards, e.g. `("NllLoss", "LogSoftmax", "Softmax")`; it ends where the graph
+            branches.
+        is_whole: False when a part is hidden: compiled code, checkpointed or custom functions, a graph that
+            is too large to be walked. What is absent from `operations` may then still be there.
+        dropouts: probability of each dropout module that was training, in registration order.
+        label_smoothing: as given to `cross_entropy`, share of 1.
+    """
+
+    operations: Mapping[str, int]
+    output: tuple[str, ...] = ()
+    is_whole: bool = True
+    dropouts: tuple[float, ...] = ()
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
 class SeriesInfo:
     """What is known about one series apart from its numbers; imported logs declare it.
 
@@ -191,6 +215,7 @@ class RunInfo:
         baseline: loss of the best constant predictor when the labels were seen (B0), nats; NaN when unknown.
         parameters: the model's parameters in forward order.
         optimizers: in the order in which they first stepped.
+        network: what it computes; None when that was not recorded.
         environment: versions, device, host facts.
         config: what the run was started with: redacted command line, git commit, working folder name.
         diagnostics: sentences about what was skipped, guessed, thinned or damaged.
@@ -210,6 +235,7 @@ class RunInfo:
     baseline: float = float("nan")
     parameters: tuple[ParameterInfo, ...] = ()
     optimizers: tuple[OptimizerInfo, ...] = ()
+    network: NetworkInfo | None = None
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     diagnostics: tuple[str, ...] = ()

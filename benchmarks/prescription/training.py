@@ -115,7 +115,7 @@ def train(
         optimizer.zero_grad()
         loss = task.loss_of(model(data.x[order[step]]), data.y[order[step]])
         if recorder:
-            recorder.backward_begins(loss, order.shape[1])
+            recorder.backward_begins(loss, loss, order.shape[1])
         loss.backward()  # type: ignore[no-untyped-call]
         if recorder:
             recorder.step_begins()
