@@ -45,6 +45,16 @@ class Fault:
         probabilities: the model ends with a softmax or sigmoid although the loss expects logits.
         step_for_epoch: a per-epoch scheduler is stepped after every step.
         detached: no gradient flows from the last layer into those before it.
+        flat_targets: targets have shape (n,) although the outputs have (n, 1).
+        summed: the loss is summed over the batch instead of averaged.
+        cleared_before_step: `zero_grad` comes between `backward` and the optimizer's step.
+        equal_weights: every weight starts at this number, and every bias at 0; negative for never.
+        head_factor: multiplies the learning rate of the last layer, a param group of its own.
+        average_decay: what is evaluated is a moving average of the weights that keeps this share of itself
+            per step; 0 for the weights themselves.
+        leak: added to the last training input for each standard deviation of the target.
+        missing_classes: share of the classes that the training set has no sample of.
+        offset: added to all inputs.
     """
 
     kind: str = ""
@@ -74,6 +84,15 @@ class Fault:
     probabilities: bool = False
     step_for_epoch: bool = False
     detached: bool = False
+    flat_targets: bool = False
+    summed: bool = False
+    cleared_before_step: bool = False
+    equal_weights: float = -1.0
+    head_factor: float = 1.0
+    average_decay: float = 0.0
+    leak: float = 0.0
+    missing_classes: float = 0.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True)

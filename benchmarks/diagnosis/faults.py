@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .configuration import Config, Fault
-from .tasks import SPLITS, task_named
+from .tasks import AUTOENCODERS, SPLITS, task_named
 
 Inject = Callable[[Config, np.random.Generator], Config]
 Applies = Callable[[Config], bool]
@@ -69,6 +69,10 @@ def _decays(config: Config) -> bool:
 
 def _has_numbers(config: Config) -> bool:
     return task_named(config.task).kind in ("tabular", "image")
+
+
+def _n_outputs(config: Config) -> int:
+    return task_named(config.task).draw(config.seed).n_outputs
 
 
 def _lr_too_high(c: Config, rng: np.random.Generator) -> Config:
@@ -246,7 +250,7 @@ FAULTS: tuple[FaultKind, ...] = (
     ),
     FaultKind(
         "softmax-in-model",
-        ("TD402", "TD107", "TD108"),
+        ("TD213", "TD402", "TD107", "TD108"),
         lambda c, rng: _wrong(c, probabilities=True),
         _has_loss("cross_entropy", "binary_cross_entropy_with_logits"),
         since="second-review",
@@ -271,6 +275,68 @@ FAULTS: tuple[FaultKind, ...] = (
         lambda c, rng: _wrong(c, detached=True),
         _is_plain,
         since="second-review",
+    ),
+    FaultKind(
+        "broadcast-targets",
+        ("TD213", "TD107", "TD108"),
+        lambda c, rng: _wrong(c, flat_targets=True),
+        lambda c: _has_loss("mse_loss", "smooth_l1_loss", "l1_loss")(c) and _n_outputs(c) == 1,
+        since="report",
+    ),
+    FaultKind(
+        "summed-loss",
+        ("TD301", "TD110", "TD202"),
+        lambda c, rng: _wrong(c, summed=True),
+        lambda c: c.optimizer in ("sgd", "momentum"),
+        since="report",
+    ),
+    FaultKind(
+        "zero-grad-before-step",
+        ("TD207", "TD107", "TD108"),
+        lambda c, rng: _wrong(c, cleared_before_step=True),
+        since="report",
+    ),
+    FaultKind(
+        "equal-weights",
+        ("TD211", "TD205", "TD201", "TD402", "TD108"),
+        lambda c, rng: _wrong(c, equal_weights=float(rng.choice([0.0, 0.01, 0.1]))),
+        _is_plain,
+        since="report",
+    ),
+    FaultKind(
+        "head-lr",
+        ("TD301", "TD210"),
+        lambda c, rng: _wrong(c, head_factor=_log_uniform(rng, 100, 1000)),
+        since="report",
+    ),
+    FaultKind(
+        "stale-average",
+        ("TD404", "TD408"),
+        lambda c, rng: _wrong(c, average_decay=1 - _log_uniform(rng, 1e-4, 1e-3)),
+        since="report",
+    ),
+    FaultKind(
+        "leaking-inputs",
+        ("TD404", "TD403", "TD401", "TD406"),
+        lambda c, rng: _wrong(c, leak=float(rng.uniform(2, 5))),
+        lambda c: task_named(c.task).kind == "tabular" and c.task not in AUTOENCODERS,
+        since="report",
+    ),
+    FaultKind(
+        "missing-classes",
+        ("TD502", "TD504", "TD404", "TD403", "TD401"),
+        lambda c, rng: _wrong(c, missing_classes=float(rng.uniform(0.15, 0.35))),
+        lambda c: (
+            task_named(c.task).kind != "language" and _has_loss("cross_entropy")(c) and _n_outputs(c) > 2
+        ),
+        since="report",
+    ),
+    FaultKind(
+        "offset-inputs",
+        ("TD211", "TD110", "TD203"),
+        lambda c, rng: _wrong(c, offset=_log_uniform(rng, 20, 200)),
+        lambda c: _has_numbers(c) and c.norm != "batch",
+        since="report",
     ),
 )
 

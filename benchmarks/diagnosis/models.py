@@ -126,6 +126,11 @@ def _initialise(model: nn.Module, config: Config) -> None:
         for parameter in model.parameters():
             if parameter.dim() >= 2:
                 parameter.mul_(config.fault.weight_factor)
+        if config.fault.equal_weights >= 0:
+            for layer in layers:
+                layer.weight.fill_(config.fault.equal_weights)
+                if layer.bias is not None:
+                    layer.bias.zero_()
         norms = [module for module in model.modules() if isinstance(module, NORMS)]
         for module in norms if config.norm != "none" else layers[:-1]:
             if config.fault.bias_shift and module.bias is not None:

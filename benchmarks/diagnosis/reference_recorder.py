@@ -134,6 +134,7 @@ class ReferenceRecorder:
     _events: list[Event] = field(default_factory=list)
     _losses: list[float] = field(default_factory=list)
     _n_samples: int = 0
+    _batch_size: int = 0
     _epoch: int = -1
     _before: dict[str, Tensor] = field(default_factory=dict)
     _zero_rows: dict[str, deque[Tensor]] = field(default_factory=dict)
@@ -166,8 +167,14 @@ class ReferenceRecorder:
         if self.step and not self._losses:
             stale = any(p.grad is not None and bool(p.grad.count_nonzero()) for p in self._held.values())
             self._log(names.STALE_GRADIENTS, float(stale))
+        self._batch_size = self._batch_size or n_samples
         self._losses.append(float(loss.detach()))
         self._n_samples += n_samples
+
+    def cleared(self) -> None:
+        """`zero_grad` was called after `backward`: as for the real recorder, these losses led to no step."""
+        self._losses, self._n_samples = [], 0
+        self._points.get(names.STALE_GRADIENTS, {}).pop(self.step, None)
 
     def clipped(self, norm_before: Tensor) -> None:
         """`clip_grad_norm_` returned."""
@@ -180,9 +187,10 @@ class ReferenceRecorder:
 
     def step_ends(self) -> None:
         """The optimizer has stepped; gradients are still there."""
-        self._log(names.LOSS_TRAIN, float(np.mean(self._losses)))
-        self._log(names.MICRO_BATCHES, len(self._losses))
-        self._log(names.BATCH_SIZE, self._n_samples)
+        if self._losses:
+            self._log(names.LOSS_TRAIN, float(np.mean(self._losses)))
+            self._log(names.MICRO_BATCHES, len(self._losses))
+            self._log(names.BATCH_SIZE, self._n_samples)
         self._log(names.EPOCH, self._epoch)
         for index, group in enumerate(self.optimizer.param_groups):
             self._log(names.lr(str(index)), group["lr"])
@@ -251,7 +259,7 @@ class ReferenceRecorder:
             source="reference recorder",
             seconds=time.perf_counter() - self._started,
             epochs=self.step // steps_per_epoch,
-            batch_size=int(self._points[names.BATCH_SIZE][0] / self._points[names.MICRO_BATCHES][0]),
+            batch_size=self._batch_size,
             n_classes=n_classes,
             loss_name=loss_name,
             baseline=baseline,
@@ -260,7 +268,7 @@ class ReferenceRecorder:
             network=self._network,
         )
         table = {q: {name: _series(points) for name, points in row.items()} for q, row in self._table.items()}
-        series = {name: _series(points) for name, points in self._points.items()}
+        series = {name: _series(points) for name, points in self._points.items() if points}
         return Run(run_id, run_id, series, table, self._events, self._predictions, info)
 
 

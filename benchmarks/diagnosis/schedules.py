@@ -5,16 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
 from .configuration import Config
 
+Groups = Iterable[nn.Parameter] | list[dict[str, Any]]
+
 
 def build_optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     """The optimizer of a configuration, fused where torch can: that halves the cost of a step."""
     lr, decay, eps = config.lr, config.weight_decay, config.fault.eps or 1e-8
+    if config.fault.head_factor != 1:
+        held = list(parameters)
+        head: dict[str, Any] = {"params": held[-2:], "lr": lr * config.fault.head_factor}
+        return _optimizer(config, [{"params": held[:-2]}, head], lr, decay, eps)
+    return _optimizer(config, parameters, lr, decay, eps)
+
+
+def _optimizer(config: Config, parameters: Groups, lr: float, decay: float, eps: float) -> optim.Optimizer:
     momentum = config.fault.momentum or 0.9
     if config.optimizer == "sgd":
         return optim.SGD(parameters, lr=lr, weight_decay=decay, fused=True)
@@ -89,7 +100,8 @@ def _scheduler(
             ),
         )
     if config.schedule == "one-cycle":
-        return lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=horizon, cycle_momentum=False)
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        return lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=horizon, cycle_momentum=False)
     if config.schedule == "exponential":
         return lr_scheduler.ExponentialLR(optimizer, 0.05 ** (1 / horizon))
     if config.schedule == "plateau":

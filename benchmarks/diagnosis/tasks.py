@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn import datasets
 from torch import Tensor
 
-from . import more_tasks, text
+from . import fresh_tasks, more_tasks, text
 
 Array = NDArray[Any]
 SPLITS = ("tune", "review", "second-review", "report")
@@ -231,7 +231,7 @@ def _sine_curves(rng: np.random.Generator) -> tuple[Array, Array, int, int]:
     return x, x, 32, 0
 
 
-AUTOENCODERS = ("low-rank-autoencoder", "sine-autoencoder", "staircase-autoencoder")
+AUTOENCODERS = ("low-rank-autoencoder", "sine-autoencoder", "staircase-autoencoder", "bump-autoencoder")
 
 TASKS: tuple[Task, ...] = (
     Task("breast-cancer", "tune", "tabular", "binary_cross_entropy_with_logits", _breast_cancer),
@@ -273,6 +273,20 @@ TASKS: tuple[Task, ...] = (
     Task("gratings", "second-review", "image", "cross_entropy", more_tasks.gratings),
     Task("walks", "second-review", "language", "cross_entropy", more_tasks.walks),
     Task("repeats", "second-review", "sequence", "cross_entropy", more_tasks.repeats),
+    Task("triage", "report", "tabular", "binary_cross_entropy_with_logits", fresh_tasks.triage),
+    Task("topics", "report", "tabular", "cross_entropy", fresh_tasks.topics),
+    Task("triangles", "report", "tabular", "cross_entropy", fresh_tasks.triangles),
+    Task("loudest", "report", "tabular", "cross_entropy", fresh_tasks.loudest),
+    Task("rents", "report", "tabular", "mse_loss", fresh_tasks.rents),
+    Task("doses", "report", "tabular", "mse_loss", fresh_tasks.doses),
+    Task("robot-arm", "report", "tabular", "smooth_l1_loss", fresh_tasks.robot_arm),
+    Task("tariffs", "report", "tabular", "l1_loss", fresh_tasks.tariffs),
+    Task("alarms", "report", "tabular", "binary_cross_entropy_with_logits", fresh_tasks.alarms),
+    Task("bump-autoencoder", "report", "tabular", "mse_loss", fresh_tasks.bumps),
+    Task("spots", "report", "image", "cross_entropy", fresh_tasks.spots),
+    Task("clocks", "report", "image", "cross_entropy", fresh_tasks.clocks),
+    Task("ladders", "report", "language", "cross_entropy", fresh_tasks.ladders),
+    Task("marked", "report", "sequence", "cross_entropy", fresh_tasks.marked),
 )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,6 +97,7 @@ class Training:
         self.validation_loader = DataLoader(held_out, sampler=in_turn, batch_size=None)
         self.recorder: ReferenceRecorder | None = None
         self.validation: list[float] = []
+        self.average = [p.detach().clone() for p in self.model.parameters()]
 
     @property
     def scheduler_name(self) -> str:
@@ -120,7 +123,8 @@ class Training:
                 self._step(batches, done)
                 done += 1
                 if done % self.evaluate_every == 0 or done == n_steps:
-                    loss = self._evaluate()
+                    with self._averaged():
+                        loss = self._evaluate()
                     self.validation.append(loss / self.unit)
                     self.stepper.after("evaluation", loss)
                     if stop_early and not math.isfinite(loss):
@@ -159,11 +163,12 @@ class Training:
         if step == round(fault.lr_jump_at * config.n_steps):
             _multiply_lr(self.optimizer, self.stepper.scheduler, 100.0)
         if step == round(fault.reset_at * config.n_steps):
-            _replace_weights(self.model, build_model(config, self.data))
+            _write(self.model, build_model(config, self.data).parameters())
         if fault.clear_gradients:
             self.optimizer.zero_grad()
         for x, y in batches:
-            result = self._loss(self.model(_spoil_batch(x, config, step)), y)
+            output = self.model(_spoil_batch(x, config, step))
+            result = self._loss(output, y, "sum" if fault.summed else "mean")
             loss = result * self.loss_factor if self.loss_factor != 1 else result
             if recorder:
                 recorder.backward_begins(loss, result, len(x))
@@ -172,15 +177,41 @@ class Training:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
             if recorder:
                 recorder.clipped(norm)
+        if fault.cleared_before_step:
+            self.optimizer.zero_grad()
+            if recorder:
+                recorder.cleared()
         if recorder:
             recorder.step_begins()
         self.optimizer.step()
         if recorder:
             recorder.step_ends()
+        self._follow()
         self.stepper.after("step")
 
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Moves the average of the weights towards them."""
+        if decay := self.config.fault.average_decay:
+            for mean, parameter in zip(self.average, self.model.parameters(), strict=True):
+                mean.lerp_(parameter, 1 - decay)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Evaluation sees the average of the weights where the fault asks for it."""
+        if not self.config.fault.average_decay:
+            yield
+            return
+        trained = [p.detach().clone() for p in self.model.parameters()]
+        _write(self.model, self.average)
+        yield
+        _write(self.model, trained)
+
     def _loss(self, output: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
-        value: Tensor = getattr(nn.functional, self.loss_name)(output, y, reduction=reduction)
+        with warnings.catch_warnings():
+            if self.config.fault.flat_targets:  # torch warns that they broadcast
+                warnings.simplefilter("ignore", UserWarning)
+            value: Tensor = getattr(nn.functional, self.loss_name)(output, y, reduction=reduction)
         return value
 
     @torch.no_grad()
@@ -201,8 +232,12 @@ class Training:
         assert self.recorder is not None
         n_classes = self.data.n_outputs if self.loss_name == "cross_entropy" else 0
         # as the real recorder: labels are counted for these losses, when their result alone is trained on
-        known = self.loss_factor == 1 and self.loss_name in ("cross_entropy", "mse_loss")
-        baseline = constant_loss(self.data.y_train, self.loss_name) if known else math.nan
+        alone = self.loss_factor == 1 and not self.config.fault.summed
+        known = alone and self.loss_name in ("cross_entropy", "mse_loss")
+        labels, size = self.data.y_train, min(self.config.batch_size, len(self.data.y_train))
+        if self.config.fault.flat_targets:  # each place in the batch is a column of what is broadcast
+            labels = labels[: len(labels) // size * size].view(-1, size)
+        baseline = constant_loss(labels, self.loss_name) if known else math.nan
         return self.recorder.run(run_id, self.loss_name, baseline, n_classes, self.steps_per_epoch)
 
 
@@ -219,6 +254,17 @@ def spoil(data: Data, config: Config) -> Data:
         y = torch.where(wrong.view(-1, *[1] * (y.dim() - 1)), y[rng.permutation(len(y))], y)
     if fault.label_shift:
         y = (y + 1) % data.n_outputs
+    if fault.missing_classes:
+        n_missing = max(1, round(fault.missing_classes * data.n_outputs))
+        missing = torch.from_numpy(rng.permutation(data.n_outputs)[:n_missing])
+        known = ~torch.isin(y, missing)
+        x, y = x[known], y[known]
+    if fault.leak:
+        target = (y if y.dim() == 1 else y[:, 0]).float()
+        x = x.clone()
+        x[:, -1] += fault.leak * (target - target.mean()) / target.std()
+    if fault.flat_targets:
+        y, y_validation = y[:, 0], y_validation[:, 0]
     x_validation = x_validation * fault.validation_factor if fault.validation_factor != 1 else x_validation
     if fault.sorted_data:
         order = (y if y.dim() == 1 else y[:, 0]).argsort()
@@ -228,6 +274,8 @@ def spoil(data: Data, config: Config) -> Data:
             t * fault.input_factor if t.is_floating_point() else torch.zeros_like(t)
             for t in (x, x_validation)
         )
+    if fault.offset:
+        x, x_validation = x + fault.offset, x_validation + fault.offset
     if fault.target_factor != 1:
         y, y_validation = y * fault.target_factor, y_validation * fault.target_factor
     return replace(data, x_train=x, y_train=y, x_validation=x_validation, y_validation=y_validation)
@@ -244,8 +292,8 @@ def _spoil_batch(x: Tensor, config: Config, step: int) -> Tensor:
 
 
 @torch.no_grad()
-def _replace_weights(model: nn.Module, by: nn.Module) -> None:
-    for old, new in zip(model.parameters(), by.parameters(), strict=True):
+def _write(model: nn.Module, values: Iterable[Tensor]) -> None:
+    for old, new in zip(model.parameters(), values, strict=True):
         old.copy_(new)
 
 

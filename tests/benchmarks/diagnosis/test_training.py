@@ -13,8 +13,8 @@ from benchmarks.diagnosis import trials
 from benchmarks.diagnosis.configuration import Fault, draw
 from benchmarks.diagnosis.faults import fault_named
 from benchmarks.diagnosis.storage import load, save
-from benchmarks.diagnosis.tasks import TASKS, constant_loss
-from benchmarks.diagnosis.training import train
+from benchmarks.diagnosis.tasks import TASKS, constant_loss, task_named
+from benchmarks.diagnosis.training import Training, spoil, train
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_faults_leave_their_mark_in_the_record(config):
     assert run_of("decays-too-early", schedule="cosine").series["lr/0"].values[-1] < 1e-3
 
 
-def test_faults_held_out_of_tuning_leave_their_mark(config):
+def test_faults_of_the_second_review_leave_their_mark(config):
     def run_of(kind: str, **changes):
         return train(fault_named(kind).of(replace(config, **changes), 0), "0", record=True).run
 
@@ -129,6 +129,54 @@ def test_faults_held_out_of_tuning_leave_their_mark(config):
         for kind in ("labels-off-by-one", "validation-unscaled")
     }
     assert all(value > 1.1 * train(config).final for value in final.values()), final
+
+
+def test_faults_held_out_of_tuning_leave_their_mark(config):
+    def run_of(kind: str, **changes):
+        return train(fault_named(kind).of(replace(config, **changes), 0), "0", record=True).run
+
+    healthy = train(config, "0", record=True).run
+    summed = run_of("summed-loss", optimizer="sgd").series["loss/train"].values
+    assert summed[0] == pytest.approx(64 * healthy.series["loss/train"].values[0])
+    never = run_of("zero-grad-before-step")
+    assert "loss/train" not in never.series  # as the real recorder: no step used these losses
+    assert not never.parameters["update_norm"]["1.weight"].values.any()
+    assert never.info.batch_size == 64
+    assert run_of("equal-weights").parameters["weight_std"]["1.weight"].values[0] == pytest.approx(
+        0, abs=1e-7
+    )
+    for schedule in ("constant", "one-cycle", "cosine"):
+        head = run_of("head-lr", schedule=schedule).series
+        assert 100 <= head["lr/1"].values[0] / head["lr/0"].values[0] <= 1000
+        assert head["lr/0"].values.max() == pytest.approx(config.lr)
+    lagging = run_of("stale-average").series
+    np.testing.assert_array_equal(lagging["loss/train"].values, healthy.series["loss/train"].values)
+    assert lagging["loss/validation"].values[-1] > 1.1 * healthy.series["loss/validation"].values[-1]
+    assert train(fault_named("offset-inputs").of(config, 0)).final > 1.1 * train(config).final
+
+
+def test_faults_held_out_of_tuning_in_the_data():
+    task = next(i for i in range(99) if draw("report", i).task == "rents")
+    regression = replace(draw("report", task), n_steps=30)
+    flat = fault_named("broadcast-targets").of(regression, 0)
+    assert spoil(task_named("rents").draw(flat.seed), flat).y_train.dim() == 1
+    assert train(flat, "0", record=True).final > 0.9
+    classes = replace(draw("report", 1), task="topics")
+    data = task_named("topics").draw(classes.seed)
+    lacking = spoil(data, fault_named("missing-classes").of(classes, 0))
+    assert len(lacking.y_train.unique()) < len(lacking.y_validation.unique()) == 6
+    leaky = spoil(data, fault_named("leaking-inputs").of(classes, 0))
+    assert np.corrcoef(leaky.x_train[:, -1], leaky.y_train)[0, 1] > 0.8
+    assert torch.equal(leaky.x_validation, data.x_validation)
+
+
+def test_the_warning_of_a_fault_is_silenced_for_that_fault_alone(config):
+    training = Training(config)
+    training.loss_name = "mse_loss"
+    with pytest.raises(UserWarning, match="target size"):  # every warning is an error here
+        training._loss(torch.zeros(3, 1), torch.zeros(3))
+    training.config = fault_named("broadcast-targets").of(config, 0)
+    assert float(training._loss(torch.zeros(3, 1), torch.zeros(3))) == 0.0
 
 
 def test_clipping_and_accumulation_are_recorded(config):
