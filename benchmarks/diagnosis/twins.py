@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 import traindoctor
 from traindoctor import names
-from traindoctor.run import Run, Series
+from traindoctor.run import NetworkInfo, Run, Series
 
 from .configuration import Config
 from .reference_recorder import ReferenceRecorder
@@ -65,6 +65,7 @@ def differences(reference: Run, watched: Run, tolerance: float = 1e-4) -> Iterat
         is_close = isinstance(one, float) and np.isclose(one, two, rtol=1e-2, equal_nan=True)
         if one != two and not is_close:
             yield Difference(f"info.{fact}", f"reference {one!r}, watched {two!r}")
+    yield from _network(reference.info.network, watched.info.network)
     described = {p.name: p for p in watched.info.parameters}
     for parameter in reference.info.parameters:
         if described.get(parameter.name) != parameter:
@@ -72,6 +73,17 @@ def differences(reference: Run, watched: Run, tolerance: float = 1e-4) -> Iterat
                 f"parameter {parameter.name}",
                 f"reference {parameter}, watched {described.get(parameter.name)}",
             )
+
+
+def _network(one: NetworkInfo | None, two: NetworkInfo | None) -> Iterator[Difference]:
+    if one is None or two is None:
+        if one is not two:
+            yield Difference("info.network", f"only the {'watched' if one is None else 'reference'} has it")
+        return
+    for name in (field.name for field in fields(NetworkInfo)):
+        if getattr(one, name) != getattr(two, name):
+            what = f"reference {getattr(one, name)!r}, watched {getattr(two, name)!r}"
+            yield Difference(f"info.network.{name}", what)
 
 
 def _table(

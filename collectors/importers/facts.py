@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from traindoctor.run import OptimizerInfo, ParameterInfo, RunStatus, SeriesInfo
+from traindoctor.run import NetworkInfo, OptimizerInfo, ParameterInfo, RunStatus, SeriesInfo
 
 MAX_JSON = 1 << 24
 MAX_TEXT = 10_000
@@ -145,6 +145,19 @@ def _optimizer(value: Any) -> OptimizerInfo:
     return OptimizerInfo(text(given.get("name", "")), groups, text(given.get("scheduler", "")))
 
 
+def _network(value: Any) -> NetworkInfo:
+    given = _mapping(value)
+    counts = {text(name): whole(count) for name, count in _mapping(given.get("operations")).items()}
+    shares = [number(share) for share in _items(given.get("dropouts", []))]
+    smoothing = number(given.get("label_smoothing", 0.0))
+    if any(count < 0 for count in counts.values()):
+        raise WrongTypeError("expected counts of operations of 0 or more")
+    if not all(0 <= share <= 1 for share in (*shares, smoothing)):
+        raise WrongTypeError("expected shares from 0 to 1 for `dropouts` and `label_smoothing`")
+    is_whole = _truth(given.get("is_whole", True))
+    return NetworkInfo(counts, texts(given.get("output", [])), is_whole, tuple(shares), smoothing)
+
+
 def _series_info(value: Any) -> SeriesInfo:
     given = _mapping(value)
     return SeriesInfo(
@@ -177,6 +190,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "baseline": number,
     "parameters": lambda value: tuple(_parameter(item) for item in _items(value)),
     "optimizers": lambda value: tuple(_optimizer(item) for item in _items(value)),
+    "network": _network,
     "environment": _mapping,
     "config": _mapping,
     "series": lambda value: {text(name): _series_info(info) for name, info in _mapping(value).items()},

@@ -16,7 +16,17 @@ from traindoctor.runlog import Kind, LogWriter, encode_rows
 from ..run_names import log_name, new_run_id
 
 _ROWS_PER_FRAME = 1 << 16
-_NOT_FACTS = ("path", "diagnostics", "parameters", "optimizers", "series", "seconds", "epochs", "baseline")
+_NOT_FACTS = (
+    "path",
+    "diagnostics",
+    "parameters",
+    "optimizers",
+    "network",
+    "series",
+    "seconds",
+    "epochs",
+    "baseline",
+)
 
 
 def write_run(run: Run, root: Path) -> Path:

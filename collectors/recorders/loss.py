@@ -86,6 +86,7 @@ class LossRecorder(Part):
             roots = scalar_roots(given)
             if not roots:
                 recorder.rootless_calls += 1
+                recorder.network.backward_begins(state, given)
                 return ()
             value = self._value(state, roots)
         if recorder.first is None and not recorder.sink.is_open:
@@ -93,6 +94,8 @@ class LossRecorder(Part):
         recorder.loader.backward_begins(state)
         if state.evaluation is not None or recorder.evaluation.holds_any:
             recorder.evaluation.training_goes_on(state)
+        if not recorder.network.is_complete:
+            recorder.network.backward_begins(state, given)
         if state.loss_call is not None:
             recorder.baseline.trained_on(state, state.loss_call, roots[0], scale)
         lone = recorder.lone_track(state)

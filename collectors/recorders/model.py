@@ -142,6 +142,7 @@ class ModelRecorder(Part):
                 "optimizers": [asdict(self._optimizers[index]) for index in sorted(self._optimizers)],
             }
         )
+        self.recorder.network.models_known(self._alive())
 
     def _search(self, groups: dict[int, str]) -> None:
         modules = [m for ref in list(self._modules.values()) if (m := ref()) is not None]
@@ -189,8 +190,12 @@ class ModelRecorder(Part):
 
     def is_in_evaluation_mode(self) -> bool:
         """Whether `eval()` was called on every model that is trained; False when none is known yet."""
-        alive = [root for known in self._roots if (root := known()) is not None]
+        alive = self._alive()
         return bool(alive) and not any(root.training for root in alive)
+
+    def _alive(self) -> list[Module]:
+        """The models that are trained, in the order in which they were found."""
+        return [root for known in self._roots if (root := known()) is not None]
 
     def unheld(self, track: Track) -> list[tuple[Tensor, ParameterInfo]]:
         """The parameters that were found with this optimizer's model and that no optimizer holds.

@@ -28,6 +28,7 @@ from .loader import LoaderRecorder
 from .loss import LossRecorder
 from .loss_functions import LossFunctionRecorder
 from .model import ModelRecorder
+from .network import NetworkRecorder
 from .optimizer_step import StepRecorder
 from .parameters import ParameterRecorder
 from .part import Part
@@ -74,6 +75,7 @@ class Recorder:
         self.is_launched = False
         self._patches = Patches()
         self.model = ModelRecorder(self)
+        self.network = NetworkRecorder(self)
         self.parameters = ParameterRecorder(self)
         self.loader = LoaderRecorder(self)
         self.evaluation = EvaluationRecorder(self)
@@ -93,6 +95,7 @@ class Recorder:
             self.baseline,
             self.parameters,
             self.model,
+            self.network,
         )
         self._registry: dict[int, weakref.ref[Optimizer]] = {}
         self._reset()

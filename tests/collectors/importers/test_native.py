@@ -19,7 +19,7 @@ from traindoctor.collectors.importers.facts import run_facts
 from traindoctor.collectors.importers.native import read_run
 from traindoctor.collectors.importers.process_log import ProcessLog
 from traindoctor.errors import RunNotFoundError, UnreadableLogError
-from traindoctor.run import Series
+from traindoctor.run import NetworkInfo, Series
 from traindoctor.runlog import Kind, LogWriter, encode_block, encode_rows
 
 FACTS = {
@@ -29,6 +29,10 @@ FACTS = {
     "epochs": "nan",
     "parameters": [{"name": "fc1.weight", "shape": [8, 4], "role": "matrix", "group": "0"}],
     "optimizers": [{"name": "SGD", "groups": [{"lr": 0.1, "betas": [0.9, 0.99]}], "scheduler": "StepLR"}],
+    "network": {
+        "operations": {"Addmm": 2}, "output": ["NllLoss"], "is_whole": False, "dropouts": [0.1],
+        "label_smoothing": 0.2,
+    },
     "environment": {"python": "3.11"},
     "config": {"command": ["train.py"]},
     "diagnostics": ["thinned"],
@@ -71,6 +75,7 @@ def test_everything_that_was_written_comes_back(folder):
     assert np.isnan(info.epochs)
     assert (info.parameters[0].shape, info.parameters[0].trainable) == ((8, 4), True)
     assert (info.optimizers[0].scheduler, info.optimizers[0].groups[0]["betas"]) == ("StepLR", [0.9, 0.99])
+    assert info.network == NetworkInfo({"Addmm": 2}, ("NllLoss",), False, (0.1,), 0.2)
     assert info.environment == {"python": "3.11", "overhead": 0.01}
     assert info.diagnostics == ("thinned",)
 
@@ -230,6 +235,19 @@ WRONG_FACTS = {
         [{}],
     ],
     "optimizers": [3, [3], [{"groups": 3}], [{"groups": [3]}], [{"name": []}]],
+    "network": [
+        None,
+        [],
+        {},
+        {"operations": []},
+        {"operations": {"Addmm": 1.5}},
+        {"operations": {"Addmm": -1}},
+        {"operations": {}, "output": [1]},
+        {"operations": {}, "is_whole": 1},
+        {"operations": {}, "dropouts": ["nan"]},
+        {"operations": {}, "dropouts": [2]},
+        {"operations": {}, "label_smoothing": "much"},
+    ],
     "config": [[], "x", None],
     "environment": [1],
 }
