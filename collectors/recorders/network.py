@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from .state import ThreadState
 
 MOST_NODES = 10_000
-"""A larger graph is walked so far only; measured, that takes about 20 ms (docs/overhead.md)."""
+"""A larger graph is walked so far only, which takes some 25 ms (docs/overhead.md)."""
 
 MOST_LINKS = 100
 """Longest chain of operations that is kept of the output."""
+
+MOST_LOSS_LINKS = 8
+"""Operations of a loss function itself among which its LogSoftmax is looked for."""
 
 MOST_LETTERS = 100
 """Operations may be named by the user."""
@@ -134,19 +137,19 @@ def describe_graph(roots: list[Any], call: LossCall | None) -> NetworkInfo:
                 seen.add(further)
                 waiting.append(further)
     smoothing = _label_smoothing(call)
-    if start is None:
-        start = roots[0]
-    elif smoothing:
-        start = _log_softmax(start)
-    output = () if call is None else tuple(_chain(start, kinds))
+    n_inside = 0 if start is None or not smoothing else _n_before_scores(start)
+    output = () if call is None else tuple(_output(roots[0] if start is None else start, kinds, n_inside))
     return NetworkInfo(dict(operations), output, is_whole and not waiting, label_smoothing=smoothing)
 
 
-def _chain(node: Any, kinds: dict[type, tuple[str, bool]]) -> Iterator[str]:
-    """Operations from a node on for as long as each depends on one other alone."""
-    for _ in range(MOST_LINKS):
+def _output(node: Any, kinds: dict[type, tuple[str, bool]], n_inside: int) -> Iterator[str]:
+    """Operations from a node on for as long as each depends on one other alone.
+
+    The first `n_inside` are the loss function's own: there, the first of several leads on.
+    """
+    for position in range(MOST_LINKS):
         following = _following(node)
-        if len(following) != 1:
+        if not following or (len(following) > 1 and position >= n_inside):
             return
         yield _kind(node, kinds)[0]
         node = following[0]
@@ -181,15 +184,16 @@ def _number(node: Any) -> int | None:
     return None if isinstance(node, _PYTHON_NODE) else int(node._sequence_nr())
 
 
-def _log_softmax(node: Any) -> Any:
-    """The scores of cross entropy with label smoothing, whose two terms depend on them; else the node."""
-    found = node
-    for _ in range(MOST_LINKS):
-        following = _following(found)
-        if type(found).__name__.startswith("LogSoftmax") or not following:
+def _n_before_scores(node: Any) -> int:
+    """Operations of a smoothed cross entropy before its LogSoftmax, on which both of its terms depend."""
+    for position in range(MOST_LOSS_LINKS):
+        if type(node).__name__.startswith("LogSoftmax"):
+            return position
+        following = _following(node)
+        if not following:
             break
-        found = following[0]
-    return found if type(found).__name__.startswith("LogSoftmax") else node
+        node = following[0]
+    return 0
 
 
 def _label_smoothing(call: LossCall | None) -> float:

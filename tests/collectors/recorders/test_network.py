@@ -70,7 +70,15 @@ LOSSES = {
     "after softmax": (lambda s, y: F.cross_entropy(s.softmax(1), y), ("NllLoss", "LogSoftmax", "Softmax")),
     "label smoothing": (
         lambda s, y: F.cross_entropy(s.softmax(1), y, label_smoothing=0.1),
-        ("LogSoftmax", "Softmax"),
+        ("Add", "Mul", "NllLoss", "LogSoftmax", "Softmax"),
+    ),
+    "label smoothing, a class each token": (
+        lambda s, y: F.cross_entropy(s.softmax(1)[..., None], y[:, None], label_smoothing=0.1),
+        ("Add", "Mul", "NllLoss2D", "View", "LogSoftmax", "Unsqueeze", "Softmax"),
+    ),
+    "label smoothing of shares": (
+        lambda s, y: F.cross_entropy(s.softmax(1), F.one_hot(y, 3).float(), label_smoothing=0.1),
+        ("Div", "Neg", "Sum", "Mul", "LogSoftmax", "Softmax"),
     ),
     "after sigmoid": (
         lambda s, y: F.binary_cross_entropy_with_logits(s.sigmoid(), F.one_hot(y, 3).float()),
