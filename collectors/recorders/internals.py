@@ -19,6 +19,8 @@ _sys: Any = sys
 _loading: Any = _dataloader
 
 LoaderIterator: Any = _loading._BaseDataLoaderIter
+DropoutModule: Any = getattr(torch.nn.modules.dropout, "_DropoutNd", torch.nn.Dropout)
+PythonNode: Any = getattr(torch.autograd.function, "BackwardCFunction", ())
 nn: Any = _C._nn
 set_grad_enabled: Callable[[bool], None] = _C._set_grad_enabled
 disable_function_modes: Callable[[], Any] = _C.DisableTorchFunction

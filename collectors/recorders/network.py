@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 from torch.nn import Module
-from torch.nn.modules.dropout import _DropoutNd  # pyright: ignore[reportPrivateUsage]
 
 from traindoctor.run import NetworkInfo
 
@@ -36,7 +34,6 @@ MOST_LOSS_LINKS = 8
 MOST_LETTERS = 100
 """Operations may be named by the user."""
 
-_PYTHON_NODE: Any = torch.autograd.function.BackwardCFunction
 _OWN_FUNCTIONS = ("torch.nn.", "torch.distributed.")
 """Where torch's own functions (SyncBatchNorm, what DDP and FSDP put around a model) run no user code."""
 
@@ -171,7 +168,7 @@ def _kind(node: Any, kinds: dict[type, tuple[str, bool]]) -> tuple[str, bool]:
         inner = getattr(node, "_wrapped_node", None)
         return ("CopySlices", False) if inner is None else _kind(inner, kinds)
     is_known = True
-    if issubclass(kind, _PYTHON_NODE):
+    if issubclass(kind, internals.PythonNode):
         function: Any = getattr(kind, "_forward_cls", None)
         is_known = str(getattr(function, "__module__", "")).startswith(_OWN_FUNCTIONS)
     elif name == "CppFunction":  # of an extension, or of torch.jit, with any number of operations in it
@@ -181,7 +178,7 @@ def _kind(node: Any, kinds: dict[type, tuple[str, bool]]) -> tuple[str, bool]:
 
 
 def _number(node: Any) -> int | None:
-    return None if isinstance(node, _PYTHON_NODE) else int(node._sequence_nr())
+    return None if isinstance(node, internals.PythonNode) else int(node._sequence_nr())
 
 
 def _n_before_scores(node: Any) -> int:
@@ -209,6 +206,6 @@ def dropout_rates(model: Module) -> Iterator[float]:
     """
     for module in model.modules():
         own = vars(module)
-        rate: Any = own.get("p" if isinstance(module, _DropoutNd) else "dropout")
+        rate: Any = own.get("p" if isinstance(module, internals.DropoutModule) else "dropout")
         if own.get("training") and type(rate) in (int, float) and 0 < rate <= 1:
             yield float(rate)
