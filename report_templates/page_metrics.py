@@ -13,7 +13,7 @@ from . import number_format as fmt
 from .chart_model import Panel
 from .language import _, looked_up, tr
 from .page_model import Block, Cell, Column, Fact, Section, Spark, Table
-from .recorded_notes import note_text
+from .stored_sentences import told_again
 from .thinning import exact_curve, sparkline
 
 MAX_PANELS = 3
@@ -170,7 +170,7 @@ def _origin_table(run: Run) -> Table:
         span = fmt.span(run.info.x_unit, int(series.steps[0]), int(series.steps[-1])) if len(series) else ""
         source = fmt.name(info.source_name, 60) or fmt.MISSING
         rows.append(
-            (fmt.name(name, 60), source, fmt.count(len(series)), span, fmt.prose(note_text(info.note), 200))
+            (fmt.name(name, 60), source, fmt.count(len(series)), span, fmt.prose(told_again(info.note), 200))
         )
     columns = (
         Column(_("our name")),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import note_sentences
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
@@ -41,11 +42,12 @@ _NUMBERED = {"evidence", "units", "figures", "facts"}
 
 
 def messages() -> dict[str | tuple[str, str], list[str]]:
-    """Every message of the reports with the files it stands in: code, templates, evidence, methods."""
+    """Every message of the reports with the files it stands in: code, templates, evidence, methods, notes."""
     found: dict[str | tuple[str, str], list[str]] = {}
     for path in sources():
         place = path.relative_to(ROOT).as_posix()
-        for message in (*_marked(path), *_unmarked(path)):
+        notes = note_sentences.messages(path) if writes_notes(path) else []
+        for message in (*_marked(path), *_unmarked(path), *notes):
             if message:
                 found.setdefault(message, []).append(place)
     return found
@@ -58,6 +60,12 @@ def sources() -> list[Path]:
         path for folder in FOLDERS for ending in ("py", "j2") for path in (ROOT / folder).rglob(f"*.{ending}")
     ]
     return sorted(path for path in paths if not links.intersection(path.parents))
+
+
+def writes_notes(path: Path) -> bool:
+    """Whether what the file writes into notes is read: recorders and importers, and the reader of the log."""
+    place = path.relative_to(ROOT)
+    return path.suffix == ".py" and (place.parts[0] == "collectors" or path.name == "runlog_reader.py")
 
 
 def _marked(path: Path) -> Iterator[str | tuple[str, str]]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from traindoctor.text import Text
+
 from ..intake.source import Source
 from ..intake.text_reader import LEAST_ROWS
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "a zip archive, which a PyTorch checkpoint is too; it holds weights, not curves"),
-    (b"\x80", "a pickle, which is never opened because it can run code"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"%PDF", "a PDF"),
-    (b"\x89HDF", "an HDF5 file, which holds weights, not curves"),
-    (b"PAR1", "a Parquet file; export it as CSV"),
-    (b"\x93NUMPY", "a NumPy array; save it as CSV with named columns"),
-    (b"SQLite format 3", "an SQLite database of an unknown tool; export the run as CSV"),
-    (b"\x7fELF", "a program"),
-    (b"<!DOCTYPE", "a web page"),
-    (b"<html", "a web page"),
+    (b"PK\x03\x04", Text("a zip archive, which a PyTorch checkpoint is too; it holds weights, not curves")),
+    (b"\x80", Text("a pickle, which is never opened because it can run code")),
+    (b"\x89PNG", Text("a picture")),
+    (b"\xff\xd8\xff", Text("a picture")),
+    (b"%PDF", Text("a PDF")),
+    (b"\x89HDF", Text("an HDF5 file, which holds weights, not curves")),
+    (b"PAR1", Text("a Parquet file; export it as CSV")),
+    (b"\x93NUMPY", Text("a NumPy array; save it as CSV with named columns")),
+    (b"SQLite format 3", Text("an SQLite database of an unknown tool; export the run as CSV")),
+    (b"\x7fELF", Text("a program")),
+    (b"<!DOCTYPE", Text("a web page")),
+    (b"<html", Text("a web page")),
 )
 
 

@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from traindoctor.run import NetworkInfo, OptimizerInfo, ParameterInfo, RunStatus, SeriesInfo
+from traindoctor.text import Text
 
 MAX_JSON = 1 << 24
 MAX_TEXT = 10_000
 
 _NAMES = {
-    str: "text",
-    float: "a number",
-    int: "a whole number",
-    dict: "an object",
-    list: "a list",
-    bool: "true or false",
+    str: Text("text"),
+    float: Text("a number"),
+    int: Text("a whole number"),
+    dict: Text("an object"),
+    list: Text("a list"),
+    bool: Text("true or false"),
 }
 
 
@@ -166,7 +167,7 @@ def _series_info(value: Any) -> SeriesInfo:
 
 
 def _wrong(expected: type, value: Any) -> WrongTypeError:
-    found = "nothing" if value is None else _NAMES.get(type(value), type(value).__name__)
+    found = Text("nothing") if value is None else _NAMES.get(type(value), type(value).__name__)
     return WrongTypeError(f"expected {_NAMES[expected]}, found {found}")
 
 

@@ -120,17 +120,17 @@ def _notes_of(logs: Sequence[ProcessLog]) -> list[str]:
 def _run(path: Path, attempts: Sequence[Sequence[ProcessLog]], notes: list[str]) -> Run:
     newest = attempts[-1][0]
     merged = [merge_ranks(ranks) for ranks in attempts]
-    series, parameters, joins = merge_attempts(merged)
+    series, parameters, join_notes = merge_attempts(merged)
     statuses: list[RunStatus] = [process_status(log.header, log.ended, log.path) for log in attempts[-1]]
     status = min(statuses, key=_GRAVITY.index)
     facts, fact_notes = run_facts(_facts(attempts))
     run_id = _run_id(path, newest)
     name = newest.meta.get("name") or newest.header.get("name")
-    sentences = [*newest.meta["diagnostics"], *rank_notes(attempts[-1]), *joins, *notes, *fact_notes]
+    notes = [*newest.meta["diagnostics"], *rank_notes(attempts[-1]), *join_notes, *notes, *fact_notes]
     told = [*(event for log in merged for event in log.events), *resumes(merged)]
     events = sorted(told, key=lambda event: event.step)
     facts = {"status": status, "source": "traindoctor", **facts}
-    info = RunInfo(path=str(path), diagnostics=tuple(sentences), **facts)
+    info = RunInfo(path=str(path), diagnostics=tuple(notes), **facts)
     if np.isnan(info.seconds) and STEP_TIME in series:
         info = dataclasses.replace(info, seconds=float(series[STEP_TIME].finite().values.sum()))
     predictions = next((log.predictions for log in reversed(merged) if log.predictions), None)

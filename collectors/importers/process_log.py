@@ -12,6 +12,7 @@ from typing import Any
 
 from traindoctor.run import Event, Predictions, RunStatus, Series
 from traindoctor.runlog import VERSION, Frame, Kind, LogReader, decode_predictions
+from traindoctor.text import Text
 
 from .blocks import Blocks
 from .columns import Columns
@@ -123,7 +124,7 @@ class _Reading:
         self.columns = Columns()
         self.blocks = Blocks()
         self.unknown: Counter[int] = Counter()
-        self.wrong: list[str] = []
+        self.wrong_notes: list[str] = []
         self.n_wrong = 0
         self.n_events_refused = 0
         self.diagnostics: dict[str, None] = {}
@@ -147,8 +148,9 @@ class _Reading:
             take(frame)
         except WrongTypeError as error:
             self.n_wrong += 1
-            if len(self.wrong) < 20:
-                self.wrong.append(f"byte {frame.offset}: {Kind(frame.kind).name} frame left out: {error}")
+            if len(self.wrong_notes) < 20:
+                kind = Kind(frame.kind).name
+                self.wrong_notes.append(f"byte {frame.offset}: {kind} frame left out: {error}")
 
     def _header(self, frame: Frame) -> None:
         self.log.header = parse_json(frame.payload)
@@ -193,26 +195,34 @@ class _Reading:
         log.series = self.columns.series()
         log.parameters = self.blocks.parameters()
         log.meta["diagnostics"] = list(self.diagnostics)
-        log.notes += self.wrong
-        if self.n_wrong > len(self.wrong):
-            log.notes.append(f"{self.n_wrong - len(self.wrong)} more frames of a wrong type were left out")
+        log.notes += self.wrong_notes
+        n_more = self.n_wrong - len(self.wrong_notes)
+        if n_more:
+            log.notes.append(f"{n_more} more frames of a wrong type were left out")
         if self.unknown:
             kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(self.unknown.items()))
             log.notes.append(f"frames of unknown kinds, made by a later version, were left out: {kinds}")
         n_outside = self.columns.n_outside + self.blocks.n_outside
-        for count, what in (
-            (self.columns.n_bad, "rows of scalars that contradict themselves were left out"),
-            (self.blocks.n_bad, "blocks of parameter statistics without an intact layout were left out"),
-            (n_outside, "values at impossible steps were left out"),
-            (
-                self.columns.n_names_refused,
-                "series beyond the allowed number or length of name were left out",
+        notes = (
+            Text("{n} rows of scalars that contradict themselves were left out", n=self.columns.n_bad),
+            Text(
+                "{n} blocks of parameter statistics without an intact layout were left out",
+                n=self.blocks.n_bad,
             ),
-            (self.n_events_refused, f"events beyond the first {MAX_EVENTS} were left out"),
-            (_dropped(log.end), "frames could not be written while the run went on (disk full or failing)"),
-        ):
-            if count:
-                log.notes.append(f"{count} {what}")
+            Text("{n} values at impossible steps were left out", n=n_outside),
+            Text(
+                "{n} series beyond the allowed number or length of name were left out",
+                n=self.columns.n_names_refused,
+            ),
+            Text(
+                "{n} events beyond the first {most} were left out", n=self.n_events_refused, most=MAX_EVENTS
+            ),
+            Text(
+                "{n} frames could not be written while the run went on (disk full or failing)",
+                n=_dropped(log.end),
+            ),
+        )
+        log.notes += [note for note in notes if note.values["n"]]
 
 
 def _dropped(end: Mapping[str, Any] | None) -> int:

@@ -9,6 +9,8 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from traindoctor.text import Text
+
 from ..intake.logbook import Logbook
 
 HEADER = 12
@@ -24,6 +26,10 @@ _MAX_CLAIMED = 1 << 30
 _CHUNK = 1 << 20
 _MASK = 0xA282EAD8
 _KNOWN_LENGTHS = 4096
+
+_DAMAGED_LENGTH = Text("a frame with a damaged length")
+_DAMAGED_PAYLOAD = Text("a frame with a damaged payload")
+_TOO_LONG = Text("a frame that is too long")
 
 
 def masked_crc(data: bytes) -> int:
@@ -89,7 +95,7 @@ class FrameReader:
         if len(header) < HEADER:
             return self._torn(at)
         if not is_header(header):
-            return self._resume_after(at, "a frame with a damaged length")
+            return self._resume_after(at, _DAMAGED_LENGTH)
         length = int.from_bytes(header[:8], "little")
         if length > MAX_RECORD:
             return self._skip_long(at, length)
@@ -102,7 +108,7 @@ class FrameReader:
             )
             return -1
         if last + FOOTER > len(self._buffer):
-            return self._resume_after(at, "", torn=True)
+            return self._resume_after(at, _TOO_LONG, torn=True)
         stored = int.from_bytes(self._buffer[last : last + FOOTER], "little")
         if masked_crc(self._buffer[first:last]) == stored:
             if len(self._lengths) >= _KNOWN_LENGTHS:
@@ -113,9 +119,9 @@ class FrameReader:
         at = self._refill(at, HEADER + length + FOOTER + HEADER)
         after = at + HEADER + length + FOOTER
         if after == len(self._buffer) or is_header(self._buffer[after : after + HEADER]):
-            self._damaged("a frame with a damaged payload", at)
+            self._damaged("a frame with a damaged payload was left out", self._base + at)
             return after
-        return self._resume_after(at, "a frame with a damaged payload")
+        return self._resume_after(at, _DAMAGED_PAYLOAD)
 
     def _refill(self, at: int, need: int) -> int:
         """Make `need` bytes available from `at` on, if the file has them; the new place of `at`."""
@@ -162,8 +168,7 @@ class FrameReader:
         while True:
             found = _next_header(self._buffer, place)
             if found >= 0:
-                lost = self._base + found - began
-                self._damaged(f"{what or 'a frame that is too long'}: bytes were skipped", began, lost)
+                self._damaged(f"{what}: bytes were skipped", began)
                 return found
             place = max(place, len(self._buffer) - HEADER + 1)
             before = len(self._buffer) - place
@@ -172,7 +177,7 @@ class FrameReader:
                 break
         if torn:
             return self._torn_at(began)
-        self._damaged(f"{what}, and no whole frame after it", began, self.n_bytes - began)
+        self._damaged(f"{what}, and no whole frame after it", began)
         return -1
 
     def _torn(self, at: int) -> int:
@@ -182,10 +187,8 @@ class FrameReader:
         self._log.note(f"{self._name} ends within a record; everything before it was kept", byte=byte)
         return -1
 
-    def _damaged(self, what: str, at: int, lost: int = 0) -> None:
-        if not lost:
-            at += self._base
-        self._log.note(f"{self._name}: {what}" + ("" if lost else " was left out"), byte=at)
+    def _damaged(self, sentence: str, byte: int) -> None:
+        self._log.note(f"{self._name}: {sentence}", byte=byte)
 
 
 def _next_header(buffer: bytes, start: int) -> int:

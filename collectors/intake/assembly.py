@@ -176,9 +176,11 @@ def _info(
 ) -> RunInfo:
     facts = {key: value for key, value in part.facts.items() if key != "name"}
     facts.setdefault("loss_role", _objective(named))
-    kept = tuple(dict.fromkeys(notes))
+    diagnostics = tuple(dict.fromkeys(notes))
     meanings = {ours: _series_info(found) for ours, found in named.items()}
-    return RunInfo(source=source, path=path, x_unit=axis.unit, diagnostics=kept, series=meanings, **facts)
+    return RunInfo(
+        source=source, path=path, x_unit=axis.unit, diagnostics=diagnostics, series=meanings, **facts
+    )
 
 
 def _series_info(found: Named) -> SeriesInfo:

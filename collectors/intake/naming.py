@@ -180,5 +180,5 @@ def _listed(found: list[str]) -> str:
     return f"{shown} and {len(found) - 5} more" if len(found) > 5 else shown
 
 
-def _joined(first: str, second: str) -> str:
-    return f"{first}; {second}" if first else second
+def _joined(note: str, other_note: str) -> str:
+    return f"{note}; {other_note}" if note else other_note

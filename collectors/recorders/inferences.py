@@ -26,11 +26,11 @@ class Inferences:
     def __init__(self) -> None:
         self.known: dict[str, dict[str, str]] = {}
 
-    def note(self, sink: Sink, series: str, how: str) -> None:
+    def note(self, sink: Sink, series: str, note: str) -> None:
         """Say once how a series was inferred."""
         if series in self.known or len(self.known) >= MOST_NOTED:
             return
-        told = {"note": how}
+        told = {"note": note}
         if series.startswith(names.LOSS_VALIDATION):
             told |= {"split": "validation", "better": "lower"}
         elif series.startswith(names.ACCURACY_VALIDATION):

@@ -22,17 +22,17 @@ def omissions(steps: int, backward_calls: int, skipped: int, rootless: int) -> l
         if skipped:
             return [f"{called}, and GradScaler skipped all {skipped} steps"]
         return [f"{called} ({BY_HAND})"]
-    found: list[str] = []
+    sentences: list[str] = []
     if not backward_calls:
-        found.append(
+        sentences.append(
             f"no training loss was recorded: {steps} optimizer steps were seen, but no call of backward "
             "(gradients that come from torch.autograd.grad or torch.func show no loss)"
         )
     elif rootless == backward_calls:
-        found.append(
+        sentences.append(
             f"no training loss was recorded: backward was called {backward_calls} times, but never on a "
             "single number; call it on the mean of the losses"
         )
     if skipped:
-        found.append(f"GradScaler skipped {skipped} steps beside the {steps} recorded ones")
-    return found
+        sentences.append(f"GradScaler skipped {skipped} steps beside the {steps} recorded ones")
+    return sentences

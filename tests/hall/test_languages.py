@@ -172,7 +172,7 @@ def test_comparison_and_pull_request_are_chinese():
 
 def test_notes_of_the_recorder_are_translated_as_it_writes_them():
     from traindoctor.collectors.recorders.inferences import EPOCHS, TRAINING_LOSS, evaluated
-    from traindoctor.report_templates.recorded_notes import note_text
+    from traindoctor.report_templates.stored_sentences import told_again
 
     notes = [TRAINING_LOSS, EPOCHS]
     notes += [
@@ -181,9 +181,9 @@ def test_notes_of_the_recorder_are_translated_as_it_writes_them():
         for b in (True, False)
     ]
     for note in notes:
-        assert note_text(note) == note
+        assert told_again(note) == note
         with speaking("zh"):
-            assert not english(note_text(note)), note_text(note)
+            assert not english(told_again(note)), told_again(note)
 
 
 def test_json_is_english_in_every_language():
