@@ -19,10 +19,13 @@ from .detectors.confused_classes import ConfusedClasses
 from .detectors.dead_units import DeadUnits
 from .detectors.decayed_too_early import DecayedTooEarly
 from .detectors.divergence import Divergence
+from .detectors.excess_dropout import ExcessDropout
 from .detectors.exploding_gradient import ExplodingGradient
 from .detectors.frozen_parameters import FrozenParameters
 from .detectors.hidden_values import HiddenValues
 from .detectors.label_noise import LabelNoise
+from .detectors.long_momentum import LongMomentum
+from .detectors.loss_input import LossInput
 from .detectors.loss_spike import LossSpike
 from .detectors.losses_not_comparable import LossesNotComparable
 from .detectors.lr_jump import LrJump
@@ -33,6 +36,7 @@ from .detectors.marginal_plateau import MarginalPlateau
 from .detectors.memorisation_gap import MemorisationGap
 from .detectors.miscalibrated import Miscalibrated
 from .detectors.missing_warmup import MissingWarmup
+from .detectors.no_activation import NoActivation
 from .detectors.no_decay import NoDecay
 from .detectors.no_learning import NoLearning
 from .detectors.noise_dominated import NoiseDominated
@@ -50,6 +54,7 @@ from .detectors.stale_gradients import StaleGradients
 from .detectors.steps_rewind import StepsRewind
 from .detectors.still_improving import StillImproving
 from .detectors.stuck_metric import StuckMetric
+from .detectors.tiny_batch import TinyBatch
 from .detectors.too_good import TooGood
 from .detectors.trained_past_best import TrainedPastBest
 from .detectors.underfitting import Underfitting
@@ -82,6 +87,9 @@ CATALOG: tuple[Detector, ...] = (
     UpdateRatioOutlier(),
     BadInitialisation(),
     NoiseDominated(),
+    LossInput(),
+    NoActivation(),
+    TinyBatch(),
     LrTooHigh(),
     LrTooLow(),
     MissingWarmup(),
@@ -89,6 +97,7 @@ CATALOG: tuple[Detector, ...] = (
     NoDecay(),
     ScheduleMismatch(),
     LrJump(),
+    LongMomentum(),
     Overfitting(),
     Underfitting(),
     MemorisationGap(),
@@ -98,6 +107,7 @@ CATALOG: tuple[Detector, ...] = (
     TrainedPastBest(),
     StuckMetric(),
     CollapsedMetric(),
+    ExcessDropout(),
     MajorityCollapse(),
     ClassImbalance(),
     Miscalibrated(),

@@ -42,7 +42,7 @@ def base_lr(group: Mapping[str, Any]) -> float:
         return math.nan
 
 
-def optimizer_code(run: Run, lr_factor: float = 1.0, **overrides: float) -> str:
+def optimizer_code(run: Run, lr_factor: float = 1.0, **overrides: Any) -> str:
     """Code that gives this run's optimizer other settings.
 
     One param group of a torch optimizer: the constructor call, with everything the run set. Several groups,
@@ -101,7 +101,7 @@ def _is_plain(value: Any) -> bool:
     return value is None or is_number
 
 
-def _group_edits(optimizer: OptimizerInfo, lr_factor: float, changes: Mapping[str, float]) -> str:
+def _group_edits(optimizer: OptimizerInfo, lr_factor: float, changes: Mapping[str, Any]) -> str:
     rates = [base_lr(group) for group in optimizer.groups]
     lines = ["# right after the optimizer is built, before the scheduler"]
     edits = [f'    group["{key}"] = {value!r}' for key, value in changes.items()]

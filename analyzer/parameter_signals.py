@@ -15,6 +15,9 @@ from traindoctor.text import Text
 
 from .memo import memoised
 
+SIGMAS = 3.0
+"""Standard errors within which the moments of weights are those of a recipe."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -144,23 +147,31 @@ def theoretical_rms(info: ParameterInfo) -> float:
     return 1.0 / math.sqrt(3.0 * fan_in) if fan_in else math.nan
 
 
-def has_default_initial_weights(run: Run, info: ParameterInfo) -> bool:
-    """Whether a matrix still holds torch's default random numbers, untrained, at its first sample.
+def has_initial_weights(run: Run, info: ParameterInfo) -> bool:
+    """Whether a matrix still holds the random numbers it was created with, untrained, at its first sample.
 
-    Such weights are uniform in +-1 / sqrt(fan-in): their largest value sits at that bound and their standard
-    deviation at bound / sqrt 3. Trained weights practically never have both. False when the statistics
+    torch's default is uniform in +-1 / sqrt(fan-in): the largest value sits at that bound and the standard
+    deviation at bound / sqrt 3. He's and Xavier's recipes are told by mean and standard deviation, each
+    within `SIGMAS` standard errors. Trained weights practically never have both. False when the statistics
     were not recorded, or for fewer than 32 elements.
     """
-    largest, spread = (run.parameter(q).get(info.name) for q in ("weight_max", "weight_std"))
-    expected = theoretical_rms(info)
-    if not largest or not spread or not len(largest) or not len(spread) or info.size < 32:
+    largest, spread, mean = (_first(run, q, info.name) for q in ("weight_max", "weight_std", "weight_mean"))
+    expected, n = theoretical_rms(info), info.size
+    if math.isnan(largest) or math.isnan(spread) or n < 32:
         return False
-    bound = expected * math.sqrt(3.0)
-    tolerance = 3.0 / math.sqrt(info.size)
-    return bool(
-        1.0 - min(0.3, 10.0 / info.size) <= float(largest.values[0]) / bound <= 1.01
-        and abs(float(spread.values[0]) / expected - 1.0) <= max(0.02, tolerance)
-    )
+    at_bound = 1.0 - min(0.3, 10.0 / n) <= largest / (expected * math.sqrt(3.0)) <= 1.01
+    if at_bound and abs(spread / expected - 1.0) <= max(0.02, 3.0 / math.sqrt(n)):
+        return True
+    fan_in = math.prod(info.shape[1:])
+    fan_out = n / info.shape[1] if len(info.shape) > 1 else math.nan
+    recipes = (math.sqrt(2.0 / fan_in), math.sqrt(2.0 / (fan_in + fan_out)))
+    is_recipe = any(abs(spread / one - 1.0) <= SIGMAS / math.sqrt(2.0 * n) for one in recipes)
+    return is_recipe and abs(mean) <= SIGMAS * spread / math.sqrt(n)
+
+
+def _first(run: Run, quantity: str, name: str) -> float:
+    found = run.parameter(quantity).get(name)
+    return float(found.values[0]) if found is not None and len(found) else math.nan
 
 
 def held_share(infos: Sequence[ParameterInfo], run: Run) -> float:

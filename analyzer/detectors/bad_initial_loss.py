@@ -32,7 +32,7 @@ class BadInitialLoss:
     when the loss is not back at R0 within the first 5 % of the steps and the run ended with a skill below
     `poor_skill`; a note otherwise, and when it is too low. A regression whose targets spread by more than
     `wide` (the root of B0 for a squared error, the first loss for an absolute one) is a warning when the run
-    ended with a skill below 0.5 in training and in validation.
+    ended with a skill below `fair_skill` in training and in validation.
 
     Why it matters: a first loss of several R0 means outputs of the wrong scale: confident nonsense that must
     be unlearned first. A first loss far below R0 means that the model has seen these labels, or that the loss
@@ -62,6 +62,7 @@ class BadInitialLoss:
     wide: float = 30.0
     low: float = 0.5
     poor_skill: float = 0.8
+    fair_skill: float = 0.85
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding.
@@ -72,7 +73,7 @@ class BadInitialLoss:
         """
         first = first_loss(run)
         spread = target_spread(run, first)
-        if math.isfinite(first) and spread > self.wide and better_final_skill(run) < 0.5:
+        if math.isfinite(first) and spread > self.wide and better_final_skill(run) < self.fair_skill:
             yield self._of_targets(first, spread)
             return
         curve = training_curve(run)

@@ -14,7 +14,7 @@ from traindoctor.run import Run
 from traindoctor.text import Text
 
 from ..input_signals import has_zero_inputs, input_scale
-from ..outcome import better_final_skill, final_skill
+from ..outcome import better_final_skill, final_skill, validation_skill
 from ..parameter_signals import initial_rms, known_median, matrices, matrix_table, theoretical_rms
 from ..phrases import confidence
 from ..reference import levels, training_curve
@@ -36,7 +36,7 @@ class BadInitialisation:
 
     The inputs are not recorded; their scale is told by the first layer's gradients, as |dL/dW| / (|dL/db|
     sqrt(fan-in)), which is near 1 for inputs of unit scale. Above `largest_input` that is a note, and a
-    warning where the run ended with a skill below `poor_skill` in training and in validation. A first matrix
+    warning where the run ended with a skill below `fair_skill` in validation. A first matrix
     whose gradient is exactly zero at every sample, though its bias has one, sees nothing but zeros.
 
     Why it matters: the scale of the signal is multiplied layer by layer. A factor of 5 too large saturates
@@ -107,7 +107,8 @@ class BadInitialisation:
         scale, is_zero = input_scale(run), has_zero_inputs(run)
         if not (is_zero or scale > self.largest_input):
             return
-        skill = better_final_skill(run)
+        held_out = validation_skill(run)
+        skill = better_final_skill(run) if math.isnan(held_out) else held_out
         poor = Severity.CRITICAL if skill < 0.1 else Severity.WARNING
         message = Text(
             "The first layer sees nothing but zeros: the gradient of its matrix was exactly 0 at every "
@@ -122,7 +123,7 @@ class BadInitialisation:
         yield Finding(
             self.code,
             self.name,
-            poor if skill < self.poor_skill else Severity.INFO,
+            poor if skill < self.fair_skill else Severity.INFO,
             0.95 if is_zero else confidence(scale / self.largest_input),
             0,
             max(0, run.n_steps - 1),

@@ -13,7 +13,7 @@ from traindoctor.run import ParameterInfo, Run, Series
 from traindoctor.text import Text, counted
 
 from ..outcome import final_skill
-from ..parameter_signals import has_default_initial_weights, held_share, known_median
+from ..parameter_signals import has_initial_weights, held_share, known_median
 from ..phases import phases
 
 SHOWN = 8  # names in the code of a remedy
@@ -25,14 +25,15 @@ EPSILON = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 class FrozenParameters:
     """Reports parameters that do not learn although the run trains.
 
-    Four exact counts over the model's parameters, each weighed by its share of the elements: not held by
-    any optimizer though `requires_grad` is set; held, with a gradient and a positive learning rate, yet
-    unchanged to the last bit in more than `still` of the samples; held but never given a gradient;
-    `requires_grad=False`. More than `some` of the elements is a warning, more than `most` critical.
-    Freezing on purpose is common: the last kind, and parameters left out of the optimizer, only count where
-    a matrix among them still holds torch's default random numbers (a layer that was never trained and never
-    will be), or where no statistics can tell and the run ended with a skill below 0.5; otherwise they are
-    listed as a note. Updates lost to rounding in 32 bits are left to lr-too-low.
+    Four exact counts over the model's parameters, each weighed by its share of the elements: not held by any
+    optimizer though `requires_grad` is set; held, with a gradient and a positive learning rate, yet unchanged
+    to the last bit in more than `still` of the samples; held but never given a gradient;
+    `requires_grad=False`. More than `some` of the elements is a warning, more than `most` critical. Freezing
+    on purpose is common: the last kind, parameters left out of the optimizer, and parameters without a
+    gradient in a run that ended with a skill of 0.5 or more, only count where a matrix among them still holds
+    the random numbers it was created with (a layer that was never trained and never will be), or where no
+    statistics can tell and the run ended with a skill below 0.5; otherwise they are listed as a note. Updates
+    lost to rounding in 32 bits are left to lr-too-low.
 
     Why it matters: the optimizer runs, the loss may even fall, and most of the model stays as it was created.
     Typical: the optimizer was built before the model was moved, wrapped or re-created, or for one layer only.
@@ -43,8 +44,9 @@ class FrozenParameters:
     What to try: build the optimizer last, from `model.parameters()`; switch `requires_grad` on again; look
     for a `detach()` or a branch that the loss does not depend on.
 
-    Source: exact counts; the shares of 5 % and 50 % are ours. Default initial weights: torch.nn.Linear and
-    convolutions, uniform in +-1 / sqrt(fan-in).
+    Source: exact counts; the shares of 5 % and 50 % are ours. Initial weights: torch.nn.Linear and
+    convolutions, uniform in +-1 / sqrt(fan-in); He et al. 2015, equation 10; Glorot and Bengio 2010, equation
+    16.
 
     Example:
         >>> from traindoctor.run import RunInfo
@@ -82,7 +84,7 @@ class FrozenParameters:
 
     def _finding(self, run: Run, kind: str, infos: tuple[ParameterInfo, ...]) -> Finding:
         share = held_share(infos, run)
-        fresh = [info for info in infos if has_default_initial_weights(run, info)]
+        fresh = [info for info in infos if has_initial_weights(run, info)]
         fresh_share = held_share(fresh, run)
         measured = run.parameter("weight_std")
         unknown = [info for info in infos if info.role == "matrix" and info.name not in measured]
@@ -126,7 +128,7 @@ class FrozenParameters:
         if is_miswired:
             suspect = share
         elif kind == "ungraded":
-            suspect = share if skill < 0.5 else 0.0
+            suspect = share if skill < 0.5 else fresh_share
         else:
             # Where no statistics tell whether a layer was ever trained, the outcome has to.
             suspect = fresh_share + (unknown_share if skill < 0.5 else 0.0)

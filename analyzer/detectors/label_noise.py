@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,13 +10,17 @@ import numpy as np
 
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Finding, Remedy, Severity
+from traindoctor.names import LOSS_VALIDATION, MICRO_BATCHES
 from traindoctor.run import Floats, Ints, Run
 from traindoctor.text import Text
 
 from ..answers import Answers, answers
 from ..phrases import confidence, measured
+from ..reference import levels, training_curve, validation_curve
 
 SHOWN = 5
+TIMES = 1.3
+"""Validation skill over training skill from which the training data are called harder."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,13 @@ class LabelNoise:
     Training labels: a model that learned from noisy labels answers rightly on clean ones, and is far too
     unsure: the held-out accuracy exceeds the mean confidence by `unsure` and `sigmas` standard errors.
 
-    Always a note: label smoothing, mixup and strong dropout make the second picture, too.
+    Both are notes: label smoothing, mixup and strong dropout make the second picture, too.
+
+    The losses: at the end the training loss lies above the validation loss by more than `gap` of B0, while
+    the validation skill is more than 1.3 times the training skill, although nothing in the network could set
+    them apart: no dropout, no batch normalisation, no label smoothing, no convolution (whose inputs are
+    usually augmented), the plain loss of one batch per step. Then the training answers are harder than the
+    held-out ones, which is a warning.
 
     Why it matters: wrong labels put a floor under the loss, are memorised at the end of training, and in the
     held-out set they hide which model is better.
@@ -55,13 +66,14 @@ class LabelNoise:
 
     code: str = "TD505"
     name: str = "label-noise"
-    needs: tuple[str, ...] = ("predictions",)
+    needs: tuple[str, ...] = ()
     certain: float = 0.9
     noisy: float = 0.02
     unsure: float = 0.15
     sigmas: float = 3.0
     good: float = 0.6
     least: int = 100
+    gap: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding.
@@ -70,6 +82,19 @@ class LabelNoise:
             NotAssessable: too few predictions, a single class, scores that are no probabilities, or a model
                 too poor to judge labels by.
         """
+        gap = unexplained_gap(run)
+        if gap > self.gap and not is_convolutional(run):
+            yield self._of_losses(run, gap)
+            return
+        if run.predictions is None and math.isnan(gap):
+            raise NotAssessable(
+                Text(
+                    "needs captured predictions, or a training and a validation loss that no dropout and no "
+                    "batch normalisation set apart"
+                )
+            )
+        if run.predictions is None:
+            return
         found = answers(run, self.least)
         if found.probabilities is None:
             raise NotAssessable(
@@ -93,6 +118,38 @@ class LabelNoise:
         error = float(np.sqrt(found.accuracy * (1.0 - found.accuracy) / found.truth.size))
         if gap > max(self.unsure, self.sigmas * error):
             yield self._training(found, trust, gap)
+
+    def _of_losses(self, run: Run, gap: float) -> Finding:
+        curve, level = training_curve(run), levels(run)
+        held_out = float(np.median(run.series[LOSS_VALIDATION].finite().values[-3:]))
+        training = float(curve.medians[-1])
+        figures = {
+            "training above validation": (gap, "share of B0"),
+            "training loss": (training, "loss units"),
+            "validation loss": (held_out, "loss units"),
+            "training skill": (level.skill(training), "share of B0"),
+            "validation skill": (level.skill(held_out), "share of B0"),
+        }
+        evidence, units = measured(figures)
+        return Finding(
+            self.code,
+            self.name,
+            Severity.WARNING,
+            confidence(gap / self.gap),
+            curve.first_step(curve.medians.size // 2),
+            int(curve.steps[-1]),
+            Text(
+                "Some training labels are probably wrong: the model does better on held-out data "
+                "({held_out:.3g}) than on the data it learns from ({training:.3g}), and it has no dropout, "
+                "batch normalisation or label smoothing that would explain it. Augmented training inputs "
+                "would.",
+                held_out=held_out,
+                training=training,
+            ),
+            evidence,
+            units,
+            _remedy(),
+        )
 
     def _suspects(self, found: Answers, probabilities: Floats) -> tuple[Ints, float]:
         """Indices of the suspect samples, surest first, and how many the probabilities allow for."""
@@ -154,11 +211,7 @@ class LabelNoise:
                 "mean confidence": (trust, "fraction"),
                 "gap": (gap, "fraction"),
             },
-            Remedy(
-                Text("Check a hundred training labels by hand, those with the largest loss first."),
-                'losses = torch.nn.functional.cross_entropy(model(x_train), y_train, reduction="none")\n'
-                "print(losses.topk(100).indices)",
-            ),
+            _remedy(),
         )
 
     def _finding(
@@ -182,3 +235,40 @@ class LabelNoise:
             units,
             remedy,
         )
+
+
+def _remedy() -> Remedy:
+    return Remedy(
+        Text("Check a hundred training labels by hand, those with the largest loss first."),
+        'losses = torch.nn.functional.cross_entropy(model(x_train), y_train, reduction="none")\n'
+        "print(losses.topk(100).indices)",
+    )
+
+
+def unexplained_gap(run: Run) -> float:
+    """How far the training loss ends above the validation loss where nothing known sets them apart.
+
+    Share of B0; NaN where dropout, batch normalisation, label smoothing, accumulated batches or an unknown
+    network may do so, where the validation loss is no plain one, or where there are too few losses.
+    """
+    network, batches = run.info.network, run.get(MICRO_BATCHES)
+    if network is None or not network.is_whole or network.dropouts or network.label_smoothing:
+        return math.nan
+    if any("BatchNorm" in kind for kind in network.operations) or not network.output:
+        return math.nan
+    if batches is not None and float(batches.values.max()) > 1.0:
+        return math.nan
+    try:
+        curve, level, held_out = training_curve(run), levels(run), validation_curve(run, 3)
+    except NotAssessable:
+        return math.nan
+    training, best = (
+        level.skill(float(curve.medians[-1])),
+        level.skill(float(np.median(held_out.values[-3:]))),
+    )
+    return best - training if best > TIMES * max(training, 0.0) else 0.0
+
+
+def is_convolutional(run: Run) -> bool:
+    """Whether the network convolves, as those for images and sound do, whose inputs are usually augmented."""
+    return run.info.network is not None and "Convolution" in run.info.network.operations

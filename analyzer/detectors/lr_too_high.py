@@ -34,7 +34,8 @@ class LrTooHigh:
     large when one of them, after the first, reaches `shock` (`sustained` where units died, see below); when
     the median over 5 to 20 % of the run reaches `sustained`; or when the median weight norm grew
     `growth`-fold within the first third. Ratios measured against weights that shrank below 0.8 of their
-    initial norm do not count, nor does what AdamW's weight decay alone takes. After the first fifth of the
+    initial norm do not count, nor does what AdamW's weight decay alone takes, nor a run in which any other
+    weight decay outweighs the first gradients threefold. After the first fifth of the
     run (half of it where units died) a large step only counts when the learning rate had risen before it.
     Harm is needed too: the loss became non-finite; it rose above `blow_up` times its level before training
     (the larger of the first loss and the constant predictor's); units died (exactly zero gradients in
@@ -70,15 +71,16 @@ class LrTooHigh:
     shock: float = 0.5
     sustained: float = 0.2
     growth: float = 4.0
-    blow_up: float = 2.0
+    blow_up: float = 2.5
     dead_share: float = 0.9
     no_skill: float = 0.1
     recovered_skill: float = 0.8
+    solved_skill: float = 0.95
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding."""
         onset = self._onset(run)
-        if onset is None:
+        if onset is None or decay_rules(run):
             return
         start, ratio = onset
         harms, evidence, units = self._harms(run, start)
@@ -167,8 +169,10 @@ class LrTooHigh:
         skill = better_final_skill(run)
         if skill < self.no_skill or "first non-finite" in evidence:
             return Severity.CRITICAL
-        mild = evidence.get("loss rise", 0.0) <= 3.0 and "dead units" not in evidence
-        return Severity.INFO if mild and skill >= self.recovered_skill else Severity.WARNING
+        if "dead units" in evidence:
+            return Severity.WARNING
+        enough = self.recovered_skill if evidence.get("loss rise", 0.0) <= 3.0 else self.solved_skill
+        return Severity.INFO if skill >= enough else Severity.WARNING
 
 
 def after_first_step(ratios: Series) -> Series:
@@ -182,6 +186,24 @@ def without_decay(run: Run, ratios: Series) -> Series:
     if lr is None or not optimizers or optimizers[0].name != "AdamW" or not len(ratios):
         return ratios
     return Series(ratios.steps, ratios.values - weight_decay(run) * np.nan_to_num(lr.at(ratios.steps)))
+
+
+def decay_rules(run: Run) -> bool:
+    """Whether weight decay that goes through the gradient outweighs the gradient itself, threefold or more.
+
+    Then the size of the updates is that of the decay, whatever the learning rate. Median over the matrices of
+    decay x weight norm / gradient norm at the first sample, before any step has thrown the weights about.
+    """
+    strength = weight_decay(run)
+    if strength <= 0.0 or not run.info.optimizers or run.info.optimizers[0].name == "AdamW":
+        return False
+    names = tuple(info.name for info in matrices(run))
+    weights, gradients = table(run, "weight_norm", names), table(run, "grad_norm", names)
+    if not weights.names or weights.values.shape != gradients.values.shape:
+        return False
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = strength * weights.values[0] / gradients.values[0]
+    return float(known_median(shares)) > 3.0
 
 
 def lr_has_risen(run: Run, step: int) -> bool:

@@ -14,15 +14,17 @@ from traindoctor.names import LOSS_TRAIN
 from traindoctor.run import Run
 from traindoctor.text import Text
 
+from ..decay import setting
 from ..optimizer_code import optimizer_code, rounded
 from ..outcome import better_final_skill, final_skill
 from ..parameter_signals import known_median, late, matrices, table, update_ratios
 from ..phases import main_learning_rate, phases
-from ..phrases import confidence, x_unit
+from ..phrases import confidence, measured, x_unit
 from ..reference import require_progress_signal
 
 MIN_STEPS = 50  # a shorter run has not had the time to get anywhere
 REACH = 0.2
+ADAPTIVE = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class LrTooLow:
     predictor's loss, in training and in validation. Ratios that are exactly zero with gradients present count
     when the rate is so small that the updates are rounded away. A schedule that holds a tenth of its peak for
     less than `least_hot` of the run is not judged by its peak.
+
+    Where an adaptive optimizer divides by the root of the mean squared gradient plus epsilon, an epsilon of
+    `drowned` times that root or more (median over the matrices and the samples) divides every step by as much
+    and takes the adaptation away: reported where the run ended with a skill below `good_skill` in training
+    and in validation.
 
     Why it matters: the loss falls smoothly and looks healthy, only the run ends long before it has learned
     what the model could; it is the trouble that looks least like one.
@@ -67,8 +74,10 @@ class LrTooLow:
     margin: float = 10.0
     margin_without_skill: float = 5.0
     no_skill: float = 0.1
-    enough_skill: float = 0.5
+    enough_skill: float = 0.7
     least_hot: float = 0.25
+    drowned: float = 3.0
+    good_skill: float = 0.9
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding.
@@ -89,6 +98,10 @@ class LrTooLow:
         lr, found = main_learning_rate(run), phases(run)
         if lr is None or found is None or found.peak <= 0.0:
             return
+        slower = slowed_by_epsilon(run)
+        if slower > 1.0 + self.drowned and better_final_skill(run) < self.good_skill:
+            yield self._of_epsilon(run, found.peak, slower)
+            return
         if float(np.mean(lr.values >= 0.1 * found.peak)) < self.least_hot:
             return  # the rate itself was not held long enough to be judged: that is the schedule's fault
         target = REACH / math.sqrt(n)
@@ -108,6 +121,33 @@ class LrTooLow:
             return
         too_small = target / typical if typical > 0.0 else 1e6
         yield self._finding(run, found.peak, typical, target, too_small, is_lost)
+
+    def _of_epsilon(self, run: Run, peak: float, slower: float) -> Finding:
+        epsilon, skill = setting(run, "eps"), better_final_skill(run)
+        return Finding(
+            self.code,
+            self.name,
+            Severity.CRITICAL if skill < 0.1 else Severity.WARNING,
+            confidence(slower / self.drowned),
+            0,
+            run.n_steps - 1,
+            Text(
+                "The epsilon of {epsilon:g} drowns the gradients: it makes every step {slower:.3g} times "
+                "smaller than the learning rate {peak:.3g} says, and the same for all weights.",
+                epsilon=epsilon,
+                slower=slower,
+                peak=peak,
+            ),
+            *measured(
+                {
+                    "epsilon": (epsilon, "gradient units"),
+                    "steps smaller by": (slower, "times"),
+                    "learning rate": (peak, "1/step"),
+                    "final skill": (skill, "share of B0"),
+                }
+            ),
+            Remedy(Text("Set epsilon back to 1e-8."), optimizer_code(run, eps=1e-8)),
+        )
 
     def _speeds(self, run: Run) -> tuple[float, float]:
         """90th percentile over time of the median ratio, and of the fastest matrix's ratio."""
@@ -179,6 +219,23 @@ def _remedy(run: Run, factor: float) -> Remedy:
         ),
         optimizer_code(run, lr_factor=factor),
     )
+
+
+def slowed_by_epsilon(run: Run) -> float:
+    """How many times smaller epsilon makes an adaptive optimizer's steps, 1 or more; NaN where unknown.
+
+    1 + epsilon / root mean square of the gradient, median over the matrices and the samples after the first.
+    """
+    name = run.info.optimizers[0].name if run.info.optimizers else ""
+    epsilon = setting(run, "eps") if name in ADAPTIVE else 0.0
+    gradients = table(run, "grad_norm", tuple(info.name for info in matrices(run)))
+    if epsilon <= 0.0 or not gradients.names:
+        return math.nan
+    sizes = {info.name: info.size for info in matrices(run)}
+    scale = np.sqrt([float(sizes[name]) for name in gradients.names])
+    rms = gradients.values[1:] / scale
+    typical = float(known_median(np.where(rms > 0.0, rms, np.nan))) if rms.size else math.nan
+    return 1.0 + epsilon / typical if typical > 0.0 else math.nan
 
 
 def updates_are_rounded_away(run: Run, lr: float) -> bool:

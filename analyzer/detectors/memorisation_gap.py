@@ -84,17 +84,24 @@ class MemorisationGap:
         least = self.gap_of_few if is_few and level.baseline_known else self.gap
         if gap > max(least, 3.0 * held_out_error(run) / level.baseline) and skill > self.solved:
             best = float(median3(evaluations.values).min())
-            yield self._finding(run, curve, level, training, validation, best)
+            yield self._finding(run, curve, level, training, validation, best, is_few)
 
     def _finding(
-        self, run: Run, curve: Curve, level: Levels, training: float, validation: float, best: float
+        self,
+        run: Run,
+        curve: Curve,
+        level: Levels,
+        training: float,
+        validation: float,
+        best: float,
+        is_few: bool,
     ) -> Finding:
         skill, gap = level.skill(training), (validation - training) / level.baseline
         solved = curve.medians < (1.0 - self.solved) * level.baseline
         start = curve.first_step(int(np.argmax(solved)))
         passes = _passes_since(run, start)
         worsening = (validation - best) / level.baseline
-        has_memorised = passes >= self.many_passes and skill > self.memorised
+        has_memorised = passes >= self.many_passes and (is_few or skill > self.memorised)
         is_material = has_memorised or worsening >= self.worsening
         return Finding(
             self.code,

@@ -15,6 +15,7 @@ from traindoctor.run import Floats, Run
 from traindoctor.text import Text
 
 from ..decay import setting
+from ..momentum import first_momentum
 from ..optimizer_code import optimizer_code, rounded
 from ..outcome import final_skill
 from ..parameter_signals import known_median, matrices, table
@@ -167,7 +168,8 @@ def _bounds(run: Run, name: str) -> tuple[float, float]:
             )
         return 1.0 / math.sqrt(1.0 - momentum**2), 1.0 / (1.0 - momentum)
     if name in ADAMS:
-        beta = _first_beta(run)
+        beta = first_momentum(run)
+        beta = beta if 0.5 <= beta < 1.0 else 0.9
         return math.sqrt((1.0 - beta) / (1.0 + beta)), 1.0
     raise NotAssessable(
         Text(
@@ -176,13 +178,6 @@ def _bounds(run: Run, name: str) -> tuple[float, float]:
             value=name or Text("an unknown optimizer"),
         )
     )
-
-
-def _first_beta(run: Run) -> float:
-    groups = run.info.optimizers[0].groups
-    betas = groups[0].get("betas") if groups else None
-    beta = float(betas[0]) if isinstance(betas, (list, tuple)) and betas else 0.9
-    return beta if 0.5 <= beta < 1.0 else 0.9
 
 
 def _scale(run: Run, name: str, names: tuple[str, ...], steps: np.ndarray) -> Floats:

@@ -14,7 +14,7 @@ from traindoctor.text import Text
 
 from ..extent import extent
 from ..optimizer_code import optimizer_code
-from ..outcome import final_skill
+from ..outcome import final_skill, validation_skill
 from ..phases import main_group, main_learning_rate
 from ..phrases import is_native, place, x_unit
 
@@ -32,7 +32,8 @@ class ScheduleMismatch:
     the run was over; *rises again*: after falling below half the peak it climbed smoothly (no step of more
     than a fifth of the peak) by more than `rise` of the peak, as CosineAnnealingLR does past T_max; *never
     out of warm-up*: it only rose until the end, by more than 2 %, or stayed below half of the `max_lr` that
-    was set. A warning, unless it cost nothing: a note when the run had reached `solved_skill`, where
+    was set. A warning, unless it cost nothing: a note when the run had reached `solved_skill` in training and
+    `fair_skill` in validation, though not for a `max_lr` that was never reached; where
     ReduceLROnPlateau ended the schedule, which waits until nothing gets better, and for a
     rise that leaves the final rate below a fifth of the peak; in logs of other tools also for a rate that
     rises twice or more, and for a warm-up in a run that may not be over.
@@ -64,6 +65,7 @@ class ScheduleMismatch:
     too_early: float = 0.6
     rise: float = 0.3
     solved_skill: float = 0.95
+    fair_skill: float = 0.8
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield the first mismatch that applies."""
@@ -188,7 +190,7 @@ class ScheduleMismatch:
         may_go_on = not is_native(run) and not misses_plan and run.info.status != "finished"
         return self._finding(
             run,
-            Severity.INFO if may_go_on else self._cost(run),
+            Severity.INFO if may_go_on else Severity.WARNING if misses_plan else self._cost(run),
             int(trace.steps[0]),
             Text(
                 "The schedule never leaves its warm-up: the learning rate began at {lr:.3g} and only "
@@ -202,7 +204,8 @@ class ScheduleMismatch:
         )
 
     def _cost(self, run: Run) -> Severity:
-        return Severity.INFO if final_skill(run) >= self.solved_skill else Severity.WARNING
+        is_solved = final_skill(run) >= self.solved_skill and not validation_skill(run) < self.fair_skill
+        return Severity.INFO if is_solved else Severity.WARNING
 
     def _finding(
         self, run: Run, severity: Severity, first: int, message: str, evidence: dict[str, tuple[float, str]]

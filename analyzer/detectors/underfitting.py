@@ -31,9 +31,11 @@ class Underfitting:
     the progress made if its trend goes on; and the validation loss is no higher than the training loss by
     `gap` of B0. Where it is lower by that much, the regularisation is named as the likely reason. Needs a
     constant predictor that is known; for a binary cross-entropy ln 2 will do, which its loss never exceeds. A
-    note; a warning where both the training skill and the validation skill are below `very_poor`, or where a
+    note; a warning where both the training skill and the validation skill are below `very_poor` (not for
+    networks that look up tokens, of which the next can often only be guessed), or where a
     hidden layer has at most `narrow` units, no more than it is given; then a gain of five times `slow` is
-    still called little, and a model that has not learned at all counts, too.
+    still called little, and a model that has not learned at all counts, too. Where every hidden layer is that
+    narrow it is a warning with a skill below `good_skill` in training and in validation, whatever the trend.
 
     Why it matters: more data, early stopping and regularisation, the remedies for overfitting, make it worse.
     What limits the run is the model, its optimisation, or what the inputs say about the labels.
@@ -63,6 +65,7 @@ class Underfitting:
     poor_skill: float = 0.5
     very_poor: float = 0.2
     narrow: int = 4
+    good_skill: float = 0.85
     slow: float = 0.03
     gap: float = 0.1
 
@@ -74,7 +77,8 @@ class Underfitting:
                 is unknown.
         """
         curve, level, evaluations = training_curve(run), known_levels(run), validation_curve(run, 3)
-        if not level.baseline_known:
+        is_thin = widest(run) <= self.narrow
+        if not level.baseline_known and not is_thin:
             raise NotAssessable(
                 Text("the loss of the best constant predictor is unknown: the labels were not seen")
             )
@@ -86,10 +90,12 @@ class Underfitting:
         width = narrowest(run)
         is_narrow = width <= self.narrow
         is_still = trend.slope.value >= 0.0 or fall < (5.0 if is_narrow else 1.0) * self.slow
-        least = -math.inf if is_narrow else self.least_skill
-        if math.isnan(skill) or not least < skill < self.poor_skill:
-            return
-        if not is_still or above > self.gap:
+        least = -math.inf if is_narrow or is_thin else self.least_skill
+        if is_thin:  # whatever the trend: nothing wider than this can come out of it
+            width, is_narrow = widest(run), True
+            if not max(skill, level.skill(held_out)) < self.good_skill:
+                return
+        elif not least < skill < self.poor_skill or not is_still or above > self.gap:
             return
         both = max(skill, level.skill(held_out))
         is_regularised = above < -self.gap
@@ -106,9 +112,11 @@ class Underfitting:
         yield Finding(
             self.code,
             self.name,
-            Severity.WARNING if both < self.very_poor or is_narrow else Severity.INFO,
+            Severity.WARNING
+            if is_narrow or (both < self.very_poor and not has_tokens(run))
+            else Severity.INFO,
             confidence(self.poor_skill / max(skill, self.least_skill)),
-            trend.first_step,
+            0 if is_narrow else trend.first_step,
             trend.last_step,
             Text(
                 "The model underfits: on its own training data it lost only {skill:.0%} of the loss "
@@ -147,6 +155,19 @@ def _remedy(is_regularised: bool) -> Remedy:
             "layers; if the training loss does not move, look for what the inputs do not say."
         )
     )
+
+
+def has_tokens(run: Run) -> bool:
+    """Whether the network looks up embeddings, as those for language do."""
+    return run.info.network is not None and "Embedding" in run.info.network.operations
+
+
+def widest(run: Run) -> int:
+    """Values that the widest hidden layer passes on; a large number without any, or with convolutions."""
+    hidden = matrices(run)[1:]
+    if not hidden or any(len(info.shape) != 2 for info in matrices(run)):
+        return 1 << 30
+    return max(info.shape[1] for info in hidden)
 
 
 def narrowest(run: Run) -> int:

@@ -163,7 +163,9 @@ FAULTS: tuple[FaultKind, ...] = (
             c, weight_decay=_log_uniform(rng, 0.3, 3) / (c.lr if c.optimizer == "adamw" else 1) * 0.3
         ),
     ),
-    FaultKind("no-nonlinearity", ("TD402",), lambda c, rng: replace(c, activation="identity"), _is_plain),
+    FaultKind(
+        "no-nonlinearity", ("TD214", "TD402"), lambda c, rng: replace(c, activation="identity"), _is_plain
+    ),
     FaultKind(
         "tight-clip",
         ("TD209",),
@@ -199,10 +201,15 @@ FAULTS: tuple[FaultKind, ...] = (
         _has_loss("mse_loss", "smooth_l1_loss", "l1_loss"),
         since="review",
     ),
-    FaultKind("batch-too-small", ("TD212", "TD301"), lambda c, rng: replace(c, batch_size=2), since="review"),
+    FaultKind(
+        "batch-too-small",
+        ("TD215", "TD212", "TD301"),
+        lambda c, rng: replace(c, batch_size=2),
+        since="review",
+    ),
     FaultKind(
         "excess-dropout",
-        ("TD402", "TD404"),
+        ("TD410", "TD402", "TD404"),
         lambda c, rng: replace(c, dropout=0.9),
         lambda c: c.architecture != "gru",
         since="review",
@@ -216,7 +223,7 @@ FAULTS: tuple[FaultKind, ...] = (
     ),
     FaultKind(
         "momentum-too-high",
-        ("TD301", "TD105", "TD102"),
+        ("TD308", "TD301", "TD105", "TD102"),
         lambda c, rng: _wrong(c, momentum=float(rng.uniform(0.995, 0.9995))),
         lambda c: c.optimizer in ("momentum", "adam", "adamw"),
         since="second-review",

@@ -9,7 +9,7 @@ import torch
 from tests import runs, weights
 from traindoctor.analyzer.outcome import final_skill, first_non_finite
 from traindoctor.analyzer.parameter_signals import (
-    has_default_initial_weights,
+    has_initial_weights,
     held_share,
     known_median,
     late,
@@ -77,7 +77,11 @@ def test_matrices_that_start_at_zero_are_left_out_of_the_ratios():
 def test_torch_default_weights_are_recognised_and_trained_ones_are_not(layer):
     def recorded(weight):
         steps = np.arange(3)
-        stats = {"weight_max": float(weight.abs().max()), "weight_std": float(weight.std(correction=0))}
+        stats = {
+            "weight_max": float(weight.abs().max()),
+            "weight_std": float(weight.std(correction=0)),
+            "weight_mean": float(weight.mean()),
+        }
         tables = {q: {"w": Series(steps, np.full(3, value))} for q, value in stats.items()}
         info = ParameterInfo("w", tuple(weight.shape), "matrix")
         return Run("r", "r", {}, tables, info=RunInfo(parameters=(info,))), info
@@ -85,9 +89,13 @@ def test_torch_default_weights_are_recognised_and_trained_ones_are_not(layer):
     torch.manual_seed(0)
     layer.reset_parameters()
     weight = layer.weight.detach()
-    assert has_default_initial_weights(*recorded(weight))
-    assert not has_default_initial_weights(*recorded(weight + 0.3 * weight.std() * torch.randn_like(weight)))
-    assert not has_default_initial_weights(*recorded(torch.randn_like(weight) * weight.std()))
+    assert has_initial_weights(*recorded(weight))
+    assert not has_initial_weights(*recorded(weight + 0.3 * weight.std() * torch.randn_like(weight)))
+    assert not has_initial_weights(*recorded(torch.randn_like(weight) * weight.std()))
+    for recipe in (torch.nn.init.kaiming_normal_, torch.nn.init.xavier_uniform_):
+        drawn = recipe(weight.clone(), **({"nonlinearity": "relu"} if "kaiming" in recipe.__name__ else {}))
+        assert has_initial_weights(*recorded(drawn))
+        assert not has_initial_weights(*recorded(drawn + 0.2 * drawn.std()))
     assert theoretical_rms(recorded(weight)[1]) == pytest.approx(
         float(weight.square().mean().sqrt()), rel=0.05
     )

@@ -123,7 +123,7 @@ def test_a_large_first_step_alone_is_silent_as_rmsprop_takes_one():
 def test_recovered_run_is_only_a_note():
     run = shocked([0.9, 0.8, 0.7])
     losses = run.series["loss/train"].values.copy() * 0.2
-    losses[0], losses[1:8] = 2.3, 5.5
+    losses[0], losses[1:8] = 2.3, 6.5
     assert [f.severity for f in found(weights.with_loss(run, losses))] == [Severity.INFO]
 
 
@@ -184,5 +184,13 @@ def test_what_the_decoupled_decay_takes_is_no_step_of_the_learning_rate():
     assert len(found(run)) == 1
     decayed = replace(run, info=replace(run.info, optimizers=(OptimizerInfo("AdamW", (held,)),)))
     assert found(decayed) == []
-    normalised = replace(run, info=replace(run.info, optimizers=(OptimizerInfo("Adam", (held,)),)))
-    assert len(found(normalised)) == 1
+    gentle = OptimizerInfo("Adam", ({**held, "weight_decay": 1e-4},))
+    assert len(found(replace(run, info=replace(run.info, optimizers=(gentle,))))) == 1
+
+
+def test_a_decay_that_outweighs_the_first_gradients_is_to_blame_instead():
+    run = bouncing()
+    held = {"label": "0", "lr": 0.1, "weight_decay": 100.0}
+    ruled = replace(run, info=replace(run.info, optimizers=(OptimizerInfo("Adam", (held,)),)))
+    assert len(found(run)) == 1
+    assert found(ruled) == []

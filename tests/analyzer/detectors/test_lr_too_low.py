@@ -10,7 +10,7 @@ from traindoctor.analyzer.detectors.lr_too_low import LrTooLow
 from traindoctor.analyzer.engine import diagnose
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
-from traindoctor.run import Series
+from traindoctor.run import OptimizerInfo, Series
 
 N = 1000
 
@@ -124,3 +124,18 @@ def test_seven_times_too_small_steps_count_where_nothing_was_learned():
     assert len(found(slow(ratio))) == 1
     assert found(slow(ratio, losses=runs.B0 - 0.6 * np.arange(N) / N)) == []
     assert found(slow(0.2 / np.sqrt(N) / 4)) == []
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop"])
+def test_an_epsilon_that_drowns_the_gradients_is_named(name):
+    def run_with(eps, level=1.8):
+        run = weights.with_loss(runs.healthy_run(N), level + runs.noise(N, 0.02))
+        info = replace(run.info, optimizers=(OptimizerInfo(name, ({"label": "0", "lr": 0.1, "eps": eps},)),))
+        return weights.evaluated_alike(replace(run, info=info))
+
+    (finding,) = found(run_with(1.0))
+    assert finding.evidence["epsilon"] == 1.0
+    assert finding.evidence["steps smaller by"] > 10
+    assert "eps=1e-08" in finding.remedy.code
+    assert found(run_with(1e-8)) == []
+    assert found(run_with(1.0, level=0.1)) == []

@@ -112,6 +112,17 @@ def test_a_solved_task_gets_a_note():
     assert [f.severity for f in found(run)] == [Severity.INFO]
 
 
+def test_solved_in_training_alone_is_no_excuse():
+    run = weights.with_loss(trained_with(WRONG["linear over a tenth"][0]), np.full(N, 0.01))
+    run = runs.with_series(run, loss__validation=Series(np.arange(99, N, 100), np.full(N // 100, 1.5)))
+    assert [f.severity for f in found(run)] == [Severity.WARNING]
+
+
+def test_a_peak_that_was_never_reached_is_a_warning_even_on_a_solved_task():
+    run = trained_with(lambda o: S.OneCycleLR(o, 2.0, total_steps=20 * N))
+    assert [f.severity for f in found(weights.with_loss(run, np.full(N, 0.01)))] == [Severity.WARNING]
+
+
 def test_a_rate_of_zero_throughout_is_critical():
     run = runs.with_series(runs.healthy_run(N), lr__0=Series(np.arange(N), np.zeros(N)))
     (finding,) = found(run)

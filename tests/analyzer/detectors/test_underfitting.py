@@ -9,7 +9,7 @@ from tests import runs
 from traindoctor.analyzer.detectors.underfitting import Underfitting
 from traindoctor.detector import NotAssessable
 from traindoctor.finding import Severity
-from traindoctor.run import ParameterInfo, RunInfo
+from traindoctor.run import NetworkInfo, ParameterInfo, RunInfo
 
 N = 1000
 
@@ -66,6 +66,21 @@ def test_a_narrow_model_that_learned_nothing_underfits():
     (finding,) = check(2.29, info=info)
     assert finding.severity is Severity.WARNING
     assert finding.evidence["narrowest hidden layer"] == 2
+
+
+def test_a_network_that_is_narrow_throughout_underfits_whatever_the_trend():
+    shapes = [(2, 9), (2, 2), (10, 2)]
+    layers = tuple(ParameterInfo(f"{i}.weight", shape, "matrix") for i, shape in enumerate(shapes))
+    unknown = {"baseline": float("nan"), "n_classes": 0, "loss_name": "l1_loss"}
+    for info in (runs.known_info(parameters=layers), runs.known_info(parameters=layers, **unknown)):
+        (finding,) = check(1.4, info=info, rate=900.0)
+        assert (finding.severity, finding.first_step) == (Severity.WARNING, 0)
+        assert not check(0.2, info=info)
+
+
+def test_the_next_token_can_often_only_be_guessed():
+    tokens = NetworkInfo({"Embedding": 1, "Addmm": 2, "Relu": 1})
+    assert [f.severity for f in check(1.95, info=runs.known_info(network=tokens))] == [Severity.INFO]
 
 
 def test_ln_2_will_do_for_a_binary_loss():
