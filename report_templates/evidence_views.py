@@ -50,6 +50,9 @@ VIEWS: Mapping[str, View] = {
     "TD206": View(("parameters:weight_rms", "loss")),
     "TD209": View(("gradient",), {"norm after": 0, "90th percentile": 0}),
     "TD210": View(("parameters:update_ratio",), {"update ratio": 0}),
+    "TD213": View(("loss",)),
+    "TD214": View(("loss",)),
+    "TD215": View(("train",)),
     "TD301": View(
         ("train", "ratio"), {"usual update ratio": 1, "update ratio": 1}, ("since",), focus="since", reach=0.2
     ),
@@ -59,6 +62,7 @@ VIEWS: Mapping[str, View] = {
     "TD305": View(("lr", "loss"), {"peak": 0}),
     "TD306": View(("lr",), {"peak": 0, "planned peak": 0}, ("spent at",)),
     "TD307": View(("lr", "train"), {"rate before": 0, "rate after": 0}, ("at",), focus="at"),
+    "TD308": View(("train", "lr")),
     "TD401": View(("measure",), {"final": 0}, point=("best at", "best")),
     "TD402": View(("loss",), {"constant predictor": 0}),
     "TD403": View(("loss",), {"training loss": 0, "validation loss": 0}, ("solved since",)),
@@ -68,26 +72,15 @@ VIEWS: Mapping[str, View] = {
     "TD407": View(("measure",), {"final": 0}, point=("best at", "best")),
     "TD408": View(("measure",), {"lowest": 0, "highest": 0}),
     "TD409": View(("measure",), {"best": 0, "final": 0, "nothing or chance": 0}, ("collapsed at",)),
+    "TD410": View(("loss",)),
+    "TD505": View(("loss",), {"training loss": 0, "validation loss": 0}),
     "TD601": View(("time",), {"usual step": 0}, ("at",)),
     "TD901": View(("train",), None, ("first",), focus="first"),
 }
 """Code of a check -> its plot. A stranger's check has a table alone: what its numbers mean is not known."""
 
 WITHOUT = frozenset(
-    {
-        "TD207",
-        "TD208",
-        "TD211",
-        "TD212",
-        "TD501",
-        "TD502",
-        "TD503",
-        "TD504",
-        "TD505",
-        "TD602",
-        "TD902",
-        "TD903",
-    }
+    {"TD207", "TD208", "TD211", "TD212", "TD501", "TD502", "TD503", "TD504", "TD602", "TD902", "TD903"}
 )
 """Checks whose evidence is no curve: answers, single numbers, what is missing from the log."""
 

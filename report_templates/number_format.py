@@ -89,13 +89,17 @@ def percent(fraction: float | None, digits: int = 3) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    r"""A value with its unit; fractions become percentages, pure numbers stay bare.
+    r"""A value with its unit; fractions and shares become percentages, pure numbers stay bare.
 
     >>> quantity(0.25, "fraction"), quantity(3, "steps"), quantity(0.5, ""), quantity(0.1, "times")
     ('25\xa0%', '3 steps', '0.5', '0.1×')
+    >>> quantity(-0.000585, "share of B0")
+    '-0.0585\xa0% of B0'
     """
     if unit == "fraction":
         return percent(value)
+    if unit.startswith("share of "):
+        return f"{percent(value)} {looked_up(unit).removeprefix('share ')}"
     if unit in {"s", "seconds"}:
         return duration(value)
     if unit in _UNIT_WORDS or unit == "lr":

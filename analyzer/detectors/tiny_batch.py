@@ -67,7 +67,7 @@ class TinyBatch:
         """
         samples = samples_per_step(run)
         if not samples:
-            raise NotAssessable(Text("the number of samples per step was not recorded"))
+            raise NotAssessable(Text("the batch size was not recorded"))
         if samples > self.few:
             return
         network, level = run.info.network, known_levels(run)
