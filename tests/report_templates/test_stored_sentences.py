@@ -44,3 +44,69 @@ def test_what_others_wrote_stays(text: str) -> None:
     with speaking("zh"):
         assert told_again(text) == text
     assert told_again(text) == text
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ("rows without `epoch` were left out", "没有 `epoch` 的行已略去"),
+        (
+            "rows without `_step` were left out (3 times, first at line 5)",
+            "没有 `_step` 的行已略去（共 3 次，首次在第 5 行）",
+        ),
+        ("rows without a step were left out (12 times)", "没有步数的行已略去（共 12 次）"),
+        ("the last line is cut and was left out (at byte 90)", "最后一行不完整，已略去（第 90 字节）"),
+        ("rank1.tdlog: bytes 10..20 are damaged", "rank1.tdlog：第 10..20 字节损坏"),
+        ("evaluated on the test set; divided by 100", "在测试集上评估；已除以 100"),
+        ("sum of box_loss, cls_loss", "box_loss, cls_loss 之和"),
+        ("the total train loss is the sum of its logged parts", "训练总损失为其已记录各部分之和"),
+        ("study `a b`: 5 trials (3 complete, 2 pruned)", "研究 `a b`：5 次试验（3 次完成，2 次被剪枝）"),
+        (
+            "recording of the validation loss stopped (RuntimeError: boom. It broke (again): no way)",
+            "验证损失的记录已停止（RuntimeError：boom. It broke (again): no way）",
+        ),
+        (
+            "the fact `seconds` was left out: expected a number, found text",
+            "运行信息 `seconds` 已略去：应为 数字，实际为 文本",
+        ),
+        (
+            "two of us/a b.csv is empty (0 bytes): nothing was logged to it",
+            "two of us/a b.csv 为空（0 字节）：没有记录任何内容",
+        ),
+        (
+            "the weights of ranks 1, 2, 3 and others differ from rank 0's from step 10 on (a.weight, b.weight"
+            " and 4 more): training in step keeps them the same to the bit",
+            "进程 1, 2, 3 等 的权重自第 10 步起与进程 0 的不同（a.weight, b.weight 以及另外 4 个）："
+            "同步训练应使它们逐比特相同",
+        ),
+    ],
+)
+def test_a_note_is_told_with_its_values_and_its_place(note: str, told: str) -> None:
+    with speaking("zh"):
+        assert told_again(note) == told
+    assert told_again(note) == note
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "values were left out by my own logger",
+        "expected something nice, found something odd",
+        "my sentence. Another: of mine (3 times, first at line 5)",
+        "Adopt it: my way of doing it over 3 pairs at equal seeds and steps.",
+        "3 gpus (2 times)",
+    ],
+)
+def test_a_note_of_others_is_not_told_by_half(note: str) -> None:
+    with speaking("zh"):
+        assert told_again(note) == note
+
+
+@pytest.mark.parametrize(
+    "text", ["a ; over the others ", "x.y: ", "Nothing recorded differs. ", "it (2 times) "]
+)
+def test_a_text_made_of_our_words_is_soon_given_up(text: str) -> None:
+    """Backtracking, or a reading for each of its pieces, would take hours."""
+    with speaking("zh"):
+        assert told_again((text * 200)[:1999] + "!").endswith("!")
+        assert told_again(text * 2000) == text * 2000
