@@ -11,13 +11,15 @@ from traindoctor.run import Floats
 
 from . import number_format as fmt
 from .chart_model import Curve, Matrix, UnitCurves, UnitSquares
-from .language import _
+from .language import _, looked_up
 from .page_model import Block, Cell, Column, Fact, Facts, Figure, Paragraph, Section, Table
+from .stored_sentences import told_again
 
 _TOP_PAIRS = 10
 _CLASS_ROWS = 60
 _COLOURED = 3
 _TABLE_CLASSES = 20
+_SPLITS = ("train", "validation", "test")
 _EMPTY = np.empty(0)
 _Group = Mapping[str, Any]
 
@@ -81,7 +83,9 @@ def _facts(group: _Group) -> Facts | None:
                 _("mean over the samples"),
             )
         )
-    where = [fmt.name(group[key], 60) for key in ("split", "source") if group.get(key)]
+    split, source = str(group.get("split") or ""), str(group.get("source") or "")
+    told = (looked_up(split) if split in _SPLITS else split, told_again(source))
+    where = [fmt.name(one, 60) for one in told if one]
     if _real(group.get("step")) is not None:
         where.append(_("step {step}", step=fmt.count(float(group["step"]))))
     if _real(group.get("n_samples")) is not None:

@@ -32,6 +32,7 @@ _OF_FILE = re.compile(r"(?P<file>\S*\.\S+): (?P<sentence>.+)", re.DOTALL)
 _NOUNS = {noun: noun for pair in NOUNS.values() for noun in pair}
 _SHORT = (
     Text("sum of {parts}", parts="").message,
+    Text("captured from {function}", function="").message,
     Text("study `{name}`: {n_states} trials ({counts})", name="", n_states="", counts="").message,
     Text("cannot read {name}: {error}", name="", error="").message,
     Text("cannot fetch {address}: {type}: {error}", address="", type="", error="").message,
@@ -41,6 +42,7 @@ _SHORT = (
 _PHRASES = (
     Text("{names} and {n} more", names="", n="").message,
     Text("{names} and others", names="").message,
+    Text("mean of {function}", function="").message,
     Text("rank {n}", n="").message,
     Text("ranks {n}", n="").message,
     Text("{n} complete", n="").message,

@@ -58,6 +58,11 @@ def test_what_others_wrote_stays(text: str) -> None:
         ("the last line is cut and was left out (at byte 90)", "最后一行不完整，已略去（第 90 字节）"),
         ("rank1.tdlog: bytes 10..20 are damaged", "rank1.tdlog：第 10..20 字节损坏"),
         ("evaluated on the test set; divided by 100", "在测试集上评估；已除以 100"),
+        (
+            "inferred: mean of cross_entropy with gradients off, on labels that training does not use",
+            "推断：cross_entropy 的均值，关闭梯度，所用标签未用于训练",
+        ),
+        ("captured from cross_entropy", "采集自 cross_entropy"),
         ("sum of box_loss, cls_loss", "box_loss, cls_loss 之和"),
         ("the total train loss is the sum of its logged parts", "训练总损失为其已记录各部分之和"),
         ("study `a b`: 5 trials (3 complete, 2 pruned)", "研究 `a b`：5 次试验（3 次完成，2 次被剪枝）"),
