@@ -163,7 +163,8 @@ class NetworkInfo:
             values that both depend on parameters is a `Product`, any other one a `Mul`.
         output: the operations between the result of the loss function and the last layer with parameters,
             from the loss backwards, e.g. `("NllLoss", "LogSoftmax", "Softmax")`; it ends where the graph
-            branches.
+            branches, which a cross-entropy with smoothed labels itself does: there it goes on to its
+            log-softmax.
         is_whole: False when a part is hidden: compiled code, checkpointed or custom functions, a graph that
             is too large to be walked. What is absent from `operations` may then still be there.
         dropouts: probability of each dropout module that was training, in registration order.

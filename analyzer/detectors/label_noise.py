@@ -19,6 +19,9 @@ from ..phrases import confidence, measured
 from ..reference import levels, training_curve, validation_curve
 
 SHOWN = 5
+MASKING = ("Mul", "NativeDropout")
+"""Operations that dropout as a function may leave in the graph."""
+
 TIMES = 1.3
 """Validation skill over training skill from which the training data are called harder."""
 
@@ -254,7 +257,7 @@ def unexplained_gap(run: Run) -> float:
     network, batches = run.info.network, run.get(MICRO_BATCHES)
     if network is None or not network.is_whole or network.dropouts or network.label_smoothing:
         return math.nan
-    if any("BatchNorm" in kind for kind in network.operations) or not network.output:
+    if any("BatchNorm" in kind or kind in MASKING for kind in network.operations) or not network.output:
         return math.nan
     if batches is not None and float(batches.values.max()) > 1.0:
         return math.nan

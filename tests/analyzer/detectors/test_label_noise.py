@@ -69,9 +69,10 @@ def test_training_data_that_are_harder_than_held_out_ones_have_wrong_labels():
         replace(ORDINARY, label_smoothing=0.1),
         replace(ORDINARY, is_whole=False),
         replace(ORDINARY, operations={**ORDINARY.operations, "NativeBatchNorm": 1}),
+        replace(ORDINARY, operations={**ORDINARY.operations, "Mul": 1}),
         None,
     ],
-    ids=["dropout", "smoothing", "hidden", "batch-norm", "unknown"],
+    ids=["dropout", "smoothing", "hidden", "batch-norm", "dropout as a function", "unknown"],
 )
 def test_what_may_set_the_losses_apart_forbids_the_verdict(network):
     with pytest.raises(NotAssessable):
