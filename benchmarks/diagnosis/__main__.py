@@ -41,7 +41,8 @@ tasks, and nine fault kinds that were kept out of tuning altogether. The reviews
 detectors of ee791a9 (false alarms on 15 of 226 healthy runs), `second-review` by those of d002e7d (5 of 302);
 since then they count as tuning, with the seven and the nine fault kinds they brought. The detectors were
 frozen on {FROZEN}, before any verdict on the draws below was seen; nothing was
-changed after it but a sentence that says why a check could not answer.
+changed after it but a sentence that says why a check could not answer, and one more reason for TD505 to
+abstain, which changes no verdict below.
 """
 
 SPLIT = click.option("--split", type=click.Choice(SPLITS), default="tune", show_default=True)
