@@ -70,9 +70,17 @@ def heat_maps(run: Run, quantity: str, unit: str, x_label: str) -> tuple[HeatMap
 def _median_parameter(grid: Floats, is_recorded: Floats) -> Floats:
     """Median of the positive finite values of each bin, shape (n_bins,); 1 where there are none."""
     usable = (is_recorded > 0) & np.isfinite(grid) & (grid > 0)
-    filled = np.where(usable | ~usable.any(axis=0), np.where(usable, grid, 1.0), np.nan)
-    middle: Floats = np.nanmedian(filled, axis=0)
-    return middle
+    return _column_medians(np.where(usable | ~usable.any(axis=0), np.where(usable, grid, 1.0), np.nan))
+
+
+def _column_medians(grid: Floats) -> Floats:
+    """Median of the values of each column that are not NaN, of which each has one at least.
+
+    Like numpy.nanmedian, which takes a detour through Python for every column.
+    """
+    ordered, known, columns = np.sort(grid, axis=0), (~np.isnan(grid)).sum(axis=0), np.arange(grid.shape[1])
+    medians: Floats = (ordered[(known - 1) // 2, columns] + ordered[known // 2, columns]) / 2.0
+    return medians
 
 
 def in_forward_order(run: Run, names: Sequence[str]) -> list[str]:
@@ -139,7 +147,7 @@ def _merge(grid: Floats, is_recorded: Floats) -> tuple[Floats, Floats]:
     usable = known & np.isfinite(grid)
     # Columns without a usable value get a 0 so that the median is defined; it is overwritten below.
     filled = np.where(usable | ~usable.any(axis=0), np.where(usable, grid, 0.0), np.nan)
-    values = np.nanmedian(filled, axis=0)
+    values = _column_medians(filled)
     values[(usable & (grid == 0)).any(axis=0)] = 0.0
     values[(known & ~np.isfinite(grid)).any(axis=0) | ~known.any(axis=0)] = np.nan
     return values, is_recorded.max(axis=0)
