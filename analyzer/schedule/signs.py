@@ -21,8 +21,12 @@ NOT_THE_LR = (
     "TD207",
     "TD208",
     "TD211",
+    "TD213",
+    "TD214",
+    "TD308",
     "TD404",
     "TD406",
+    "TD410",
     "TD501",
 )
 """Troubles of the wiring, the initialisation or the data: an LR read off such a run means nothing."""
@@ -65,14 +69,19 @@ def signs(findings: Sequence[Finding]) -> Signs:
     blown_up = [f for f in grave if f.code == "TD103"]
     # the loss of step 0 precedes every update: the LR cannot have spoilt it
     bad_data = next((f for f in blown_up if f.first_step == 0), None)
-    blocker = next((f for f in grave if f.code in NOT_THE_LR and f.code not in explained), None)
+    blocker = next((f for f in grave if is_not_the_lr(f) and f.code not in explained), None)
     suggested = (f.evidence.get("suggested factor") for f in grave if f.code in ("TD301", "TD302"))
     return Signs(
         first=bad_data or blocker,
         diverged=bool(codes.intersection(LR_TOO_HIGH) or blown_up),
-        lr_too_low=bool(codes.intersection(LR_TOO_LOW)),
+        lr_too_low=any(f.code in LR_TOO_LOW and not is_not_the_lr(f) for f in grave),
         bad_schedule=bool(codes.intersection(BAD_SCHEDULE)),
         overfits=bool(codes.intersection(OVERFIT)),
         is_healthy=not grave,
         factor=next((factor for factor in suggested if factor), None),
     )
+
+
+def is_not_the_lr(finding: Finding) -> bool:
+    """Whether a finding is a trouble of another kind; steps that epsilon makes small are none of the LR."""
+    return finding.code in NOT_THE_LR or (finding.code in LR_TOO_LOW and "epsilon" in finding.evidence)

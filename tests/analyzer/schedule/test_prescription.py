@@ -158,7 +158,7 @@ class TestDivergence:
 
 
 class TestNotTheLearningRate:
-    @pytest.mark.parametrize("code", ["TD207", "TD208", "TD211"])
+    @pytest.mark.parametrize("code", ["TD207", "TD208", "TD211", "TD213", "TD214", "TD308", "TD410"])
     def test_the_cause_comes_first(self, code):
         found = advise(run_with(np.full(N, 0.1), off=10), [finding(code, "wiring"), *PLATEAU])
         assert found.action == "cannot-tell"
@@ -173,6 +173,13 @@ class TestNotTheLearningRate:
         found = advise(run_with(np.full(N, 0.1), off=0.05), [finding("TD401")])
         assert found.action == "keep"
         assert "overfitting" in found.why
+
+    def test_an_epsilon_that_drowns_the_gradients_is_no_low_rate(self):
+        told = {"evidence": {"epsilon": 1.0}, "units": {"epsilon": "gradient units"}}
+        drowned = replace(finding("TD302", "lr-too-low"), **told)
+        found = advise(run_with(np.full(N, 0.1), off=0.05), [drowned])
+        assert found.action == "cannot-tell"
+        assert "Fix TD302 (lr-too-low) first" in found.why
 
     def test_signs_that_disagree(self):
         found = advise(run_with(np.full(N, 0.1), off=5), [finding("TD302")])
