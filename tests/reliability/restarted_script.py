@@ -5,8 +5,7 @@ The next attempt goes on from the checkpoint; there the last rank is late at eve
 changes one weight by 1e-7. Some time after step STEPS rank 0 asks torchrun to end, and all train on until
 they are ended. Each rank appends "attempt step loss" to FOLDER/rank<r>.txt.
 
-Attempts are told apart by a file that the killed rank leaves, as an attempt may also end before it has begun:
-on a busy machine gloo's ranks do not always find each other.
+Attempts are told apart by a file that the killed rank leaves, as an attempt may also end before it has begun.
 """
 
 import os

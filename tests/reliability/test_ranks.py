@@ -32,6 +32,8 @@ def torchrun(ranks, *command, **options):
     """Done process of a command on so many ranks; one that hangs fails."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("TRAINDOCTOR")}
     environ = {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    # Else the attempts share a store, and gloo's ranks call the addresses of the attempt before (torch 2.15).
+    environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     launcher += options.pop("launcher", [])
     return subprocess.run(
