@@ -50,10 +50,8 @@ def sparkline(series: Series, first: float, last: float, n: int = 24) -> tuple[F
     """A series as `n` points scaled to 0..1 over `first..last`, and as block characters (space: no value)."""
     edges = np.linspace(first, last + 1, n + 1)
     kept = series.finite()
-    index = np.clip(np.searchsorted(edges, kept.steps, side="right") - 1, 0, n - 1)
-    points = np.full(n, np.nan)
-    for column in np.unique(index):
-        points[column] = float(np.median(kept.values[index == column]))
+    parts = np.split(kept.values, np.searchsorted(kept.steps, edges[1:-1]))
+    points = np.array([float(np.median(part)) if part.size else np.nan for part in parts])
     known = np.isfinite(points)
     if not known.any():
         return points, ""
