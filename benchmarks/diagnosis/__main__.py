@@ -37,12 +37,12 @@ INTRODUCTION = f"""# How right the detectors are
 
 Made by `python -m benchmarks.diagnosis all`; how the runs are made is in `benchmarks/diagnosis/README.md`.
 The thresholds were set on the splits `tune`, `review` and `second-review`; the split `report` holds other
-tasks, and nine fault kinds that were kept out of tuning altogether. The reviews were the report split until their verdicts had been looked at: `review` by the
-detectors of ee791a9 (false alarms on 15 of 226 healthy runs), `second-review` by those of d002e7d (5 of 302);
-since then they count as tuning, with the seven and the nine fault kinds they brought. The detectors were
-frozen on {FROZEN}, before any verdict on the draws below was seen; nothing was
-changed after it but a sentence that says why a check could not answer, and one more reason for TD505 to
-abstain, which changes no verdict below.
+tasks, and nine fault kinds that were kept out of tuning altogether. The reviews were the report split until
+their verdicts had been looked at: `review` by the detectors of ee791a9 (false alarms on 15 of 226 healthy
+runs), `second-review` by those of d002e7d (5 of 302); since then they count as tuning, with the seven and
+the nine fault kinds they brought. The detectors were frozen on {FROZEN}, before any verdict on the draws
+below was seen; nothing was changed after it but a sentence that says why a check could not answer, and one
+more reason for TD505 to abstain, which changes no verdict below.
 """
 
 SPLIT = click.option("--split", type=click.Choice(SPLITS), default="tune", show_default=True)
