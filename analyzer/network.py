@@ -88,6 +88,11 @@ def last_operation(run: Run) -> str:
     return next((kind for kind in before if kind not in LAYOUT), "")
 
 
+def has_operation(run: Run, kind: str) -> bool:
+    """Whether the network holds an operation of that kind; False where its operations are unknown."""
+    return run.info.network is not None and kind in run.info.network.operations
+
+
 def strongest_dropout(run: Run) -> float:
     """Largest probability of a dropout module that was training; 0 without any, or where it is unknown."""
     network = run.info.network

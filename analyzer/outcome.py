@@ -59,6 +59,12 @@ def better_final_skill(run: Run) -> float:
     return skill if skill == -math.inf else float(np.fmax(skill, validation_skill(run)))
 
 
+def held_out_skill(run: Run) -> float:
+    """The final skill in validation; the better known one where nothing was held out."""
+    skill = validation_skill(run)
+    return better_final_skill(run) if math.isnan(skill) else skill
+
+
 def first_non_finite(run: Run) -> int | None:
     """First step whose training loss is NaN or infinite; None when there is none."""
     series = run.get(LOSS_TRAIN)

@@ -14,7 +14,7 @@ from traindoctor.run import Run
 from traindoctor.text import Text
 
 from ..input_signals import has_zero_inputs, input_scale
-from ..outcome import better_final_skill, final_skill, validation_skill
+from ..outcome import better_final_skill, final_skill, held_out_skill
 from ..parameter_signals import initial_rms, known_median, matrices, matrix_table, theoretical_rms
 from ..phrases import confidence
 from ..reference import levels, training_curve
@@ -107,8 +107,7 @@ class BadInitialisation:
         scale, is_zero = input_scale(run), has_zero_inputs(run)
         if not (is_zero or scale > self.largest_input):
             return
-        held_out = validation_skill(run)
-        skill = better_final_skill(run) if math.isnan(held_out) else held_out
+        skill = held_out_skill(run)
         poor = Severity.CRITICAL if skill < 0.1 else Severity.WARNING
         message = Text(
             "The first layer sees nothing but zeros: the gradient of its matrix was exactly 0 at every "

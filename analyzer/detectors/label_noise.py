@@ -15,6 +15,7 @@ from traindoctor.run import Floats, Ints, Run
 from traindoctor.text import Text
 
 from ..answers import Answers, answers
+from ..network import has_operation
 from ..phrases import confidence, measured
 from ..reference import levels, training_curve, validation_curve
 
@@ -86,7 +87,7 @@ class LabelNoise:
                 too poor to judge labels by.
         """
         gap = unexplained_gap(run)
-        if gap > self.gap and not is_convolutional(run):
+        if gap > self.gap and not has_operation(run, "Convolution"):
             yield self._of_losses(run, gap)
             return
         if run.predictions is None and math.isnan(gap):
@@ -270,8 +271,3 @@ def unexplained_gap(run: Run) -> float:
         level.skill(float(np.median(held_out.values[-3:]))),
     )
     return best - training if best > TIMES * max(training, 0.0) else 0.0
-
-
-def is_convolutional(run: Run) -> bool:
-    """Whether the network convolves, as those for images and sound do, whose inputs are usually augmented."""
-    return run.info.network is not None and "Convolution" in run.info.network.operations

@@ -13,7 +13,7 @@ from traindoctor.names import BATCH_SIZE, LOSS_TRAIN
 from traindoctor.run import Run
 from traindoctor.text import Text, counted
 
-from ..outcome import better_final_skill, validation_skill
+from ..outcome import held_out_skill
 from ..phrases import confidence, measured
 from ..reference import training_curve
 from ..undivided import known_levels
@@ -80,8 +80,7 @@ class TinyBatch:
                 Text("whether an image has one answer or one for each pixel was not recorded")
             )
         noise = training_curve(run).noise / level.baseline
-        held_out = validation_skill(run)
-        skill = better_final_skill(run) if np.isnan(held_out) else held_out
+        skill = held_out_skill(run)
         if not (noise > self.noise and skill < self.good_skill):
             return
         yield Finding(

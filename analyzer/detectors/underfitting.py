@@ -15,6 +15,7 @@ from traindoctor.run import Run
 from traindoctor.text import Text
 
 from ..causes import NARROWEST
+from ..network import has_operation
 from ..parameter_signals import matrices
 from ..phrases import confidence, measured, x_unit
 from ..reference import training_curve, validation_curve
@@ -113,7 +114,7 @@ class Underfitting:
             self.code,
             self.name,
             Severity.WARNING
-            if is_narrow or (both < self.very_poor and not has_tokens(run))
+            if is_narrow or (both < self.very_poor and not has_operation(run, "Embedding"))
             else Severity.INFO,
             confidence(self.poor_skill / max(skill, self.least_skill)),
             0 if is_narrow else trend.first_step,
@@ -155,11 +156,6 @@ def _remedy(is_regularised: bool) -> Remedy:
             "layers; if the training loss does not move, look for what the inputs do not say."
         )
     )
-
-
-def has_tokens(run: Run) -> bool:
-    """Whether the network looks up embeddings, as those for language do."""
-    return run.info.network is not None and "Embedding" in run.info.network.operations
 
 
 def widest(run: Run) -> int:
