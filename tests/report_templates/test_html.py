@@ -55,7 +55,9 @@ def hostile() -> str:
 
 def test_one_file_without_any_outside_address(realistic: str) -> None:
     elements = Elements(realistic).elements
-    assert not any(tag in {"link", "iframe", "object", "embed", "base", "form"} for tag, _ in elements)
+    assert not any(tag in {"iframe", "object", "embed", "base", "form"} for tag, _ in elements)
+    assert [attributes["rel"] for tag, attributes in elements if tag == "link"] == ["expect"]
+    assert any(attributes.get("id") == "end" for _, attributes in elements)
     for _, attributes in elements:
         for key in ("src", "href", "xlink:href", "action", "srcset"):
             target = attributes.get(key)
