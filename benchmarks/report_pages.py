@@ -39,6 +39,10 @@ BUDGETS = {
 OPENS_WITHIN = 150.0
 """DOMContentLoaded of the typical run's page that we aim for, ms."""
 LOADS = 7
+COLUMNS = (
+    "page", "size", "CPU to write it", "DOMContentLoaded", "quickest", "load", "first paint",
+    "CPU of the page", "requests", "messages",
+)  # fmt: skip
 LONGEST = 1500
 """Seconds after which another tool's page is given up."""
 LOADED = """() => new Promise((resolve) => {
@@ -188,14 +192,14 @@ def page_rows(folder: Path, pages: list[Path]) -> list[str]:
     rows: list[str] = []
     for told, page, cost in listed:
         if page is None:
-            rows.append(f"| {told} | not written: {cost} | | | | | | | | |")
+            rows.append(f"| {told} | not written: {cost} {'|  ' * (len(COLUMNS) - 2)}|")
             continue
         one = times[page]
         opens = cell(one["content"], OPENS_WITHIN if page == pages[0] else None, 1, "ms")
         rows.append(
             f"| {told} | {page.stat().st_size / 1000:,.0f} kB | {cost} | {opens} | "
-            f"{one['quickest']:.0f} ms | {one['load']:.0f} ms | {one['painted']:.0f} ms | {one['cpu']:.0f} ms | "
-            f"{one['requests']:.0f} | {one['messages']:.0f} |"
+            f"{one['quickest']:.0f} ms | {one['load']:.0f} ms | {one['painted']:.0f} ms | "
+            f"{one['cpu']:.0f} ms | {one['requests']:.0f} | {one['messages']:.0f} |"
         )
         print(rows[-1], flush=True)
     return rows
@@ -228,8 +232,8 @@ Times are medians of {LOADS} loads from disk in headless Chromium, each in a fre
 the machine's load (average {busy:.0f} on {os.cpu_count()} cores when this was measured), so the quickest
 DOMContentLoaded and the CPU time of the page's main thread until after the load stand beside them.
 
-| page | size | CPU to write it | DOMContentLoaded | quickest | load | first paint | CPU of the page | requests | messages |
-|---|---|---|---|---|---|---|---|---|---|
+| {" | ".join(COLUMNS)} |
+{"|---" * len(COLUMNS)}|
 {chr(10).join(pages)}
 """
 

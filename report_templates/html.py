@@ -16,7 +16,8 @@ from traindoctor.finding import Diagnosis
 
 from .chart_data import chart_data
 from .figures import figure_svg
-from .language import WORDS
+from .language import WORDS, _
+from .number_format import percent
 from .page import build_page
 from .page_model import Page, Spark
 
@@ -100,12 +101,17 @@ def spark_svg(spark: Spark) -> Markup:
             x = 2 + index * 96 / max(len(spark.points) - 1, 1)
             parts.append(f"{'L' if is_down else 'M'}{x:.1f} {18 - 16 * value:.1f}")
         is_down = bool(np.isfinite(value))
-    path = " ".join(parts)
+    seen = spark.points[np.isfinite(spark.points)]
+    told = (
+        _("from {first} to {last} of its range", first=percent(seen[0], 2), last=percent(seen[-1], 2))
+        if len(seen)
+        else _("nothing recorded")
+    )
     return Markup(
-        '<svg class="spark" viewBox="0 0 100 20" aria-hidden="true" preserveAspectRatio="none">'
+        '<svg class="spark" viewBox="0 0 100 20" role="img" preserveAspectRatio="none"><title>{}</title>'
         '<path d="{}" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" '
         'vector-effect="non-scaling-stroke"/></svg>'
-    ).format(path)
+    ).format(told, " ".join(parts))
 
 
 def _policy(style: str, script: str) -> str:

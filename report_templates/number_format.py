@@ -93,8 +93,8 @@ def quantity(value: float, unit: str) -> str:
 
     >>> quantity(0.25, "fraction"), quantity(3, "steps"), quantity(0.5, ""), quantity(0.1, "times")
     ('25\xa0%', '3 steps', '0.5', '0.1×')
-    >>> quantity(-0.000585, "share of B0")
-    '-0.0585\xa0% of B0'
+    >>> quantity(-0.000585, "share of the constant predictor's loss")
+    "-0.0585\xa0% of the constant predictor's loss"
     """
     if unit == "fraction":
         return percent(value)

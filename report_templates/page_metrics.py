@@ -164,17 +164,18 @@ def _trace(finite: Series, first: int, last: int) -> tuple[Cell, ...]:
 
 def _origin_table(run: Run) -> Table:
     listed = list(run.series.items())
+    is_foreign = any(_info(run, name).source_name for name, _series in listed)
     rows: list[tuple[Cell, ...]] = []
     for name, series in listed[:MAX_ROWS]:
         info = _info(run, name)
         span = fmt.span(run.info.x_unit, int(series.steps[0]), int(series.steps[-1])) if len(series) else ""
-        source = fmt.name(info.source_name, 60) or fmt.MISSING
+        source = (fmt.name(info.source_name, 60) or fmt.MISSING,) if is_foreign else ()
         rows.append(
-            (fmt.name(name, 60), source, fmt.count(len(series)), span, fmt.prose(told_again(info.note), 200))
+            (fmt.name(name, 60), *source, fmt.count(len(series)), span, fmt.prose(told_again(info.note), 200))
         )
     columns = (
-        Column(_("our name")),
-        Column(_("name in the log")),
+        Column(_("our name") if is_foreign else _("series")),
+        *((Column(_("name in the log")),) if is_foreign else ()),
         Column(_("values"), align="right"),
         Column(_("covers")),
         Column(_("note")),

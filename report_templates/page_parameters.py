@@ -176,7 +176,7 @@ def _outlier_row(run: Run, parameter: str, quantity: str, end: float, middle: fl
         fmt.name(parameter),
         " × ".join(str(n) for n in info.shape) if info and info.shape else fmt.MISSING,
         fmt.padded(end),
-        fmt.padded(end / middle) if np.isfinite(end) and middle > 0 else fmt.MISSING,
+        fmt.number(end / middle, 3) if np.isfinite(end) and middle > 0 else fmt.MISSING,
         *gradient,
         _known(final_median(run.parameter("weight_rms"), parameter)),
         Spark(points, text),

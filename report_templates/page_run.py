@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from traindoctor.run import Event, ParameterInfo, Run
+from traindoctor.run_settings import MEASURED
 from traindoctor.text import Text
 
 from . import number_format as fmt
@@ -35,7 +36,7 @@ def run_section(run: Run) -> Section:
         blocks.append(Bullets(_("Gaps and guesses in the recording"), notes))
     for caption, settings in (
         (_("Configuration"), run.info.config),
-        (_("Environment"), run.info.environment),
+        (_("Environment"), {k: v for k, v in run.info.environment.items() if k not in MEASURED}),
     ):
         if settings:
             blocks.append(_settings(caption, settings))
@@ -122,6 +123,9 @@ def _facts(run: Run) -> Facts:
         items.append(Fact(_("epochs"), fmt.number(info.epochs)))
     if math.isfinite(info.seconds):
         items.append(Fact(_("wall-clock time"), fmt.duration(info.seconds)))
+    overhead = info.environment.get("overhead")
+    if isinstance(overhead, float) and math.isfinite(overhead):
+        items.append(Fact(_("spent on recording"), fmt.percent(overhead), _("of the wall-clock time")))
     if info.batch_size:
         items.append(Fact(_("batch size"), fmt.plural(info.batch_size, "sample")))
     if info.loss_name:

@@ -25,7 +25,7 @@ addEventListener("load", () => {
   (globalThis.requestIdleCallback ?? setTimeout)(() => {
     answer();
     document.documentElement.classList.add("whole");
-  });
+  }, { timeout: 1000 });
 });
 
 for (const box of document.querySelectorAll(".code")) {

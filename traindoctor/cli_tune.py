@@ -236,7 +236,7 @@ def _say_after(session: Session, search: Search) -> None:
         click.echo(plain(sentence))
     if (region := search.region) is not None:
         click.echo(
-            f"{plain(region.parameter)}: best near {region.best:.3g}, {region.level:.0%} interval "
+            f"{plain(region.parameter)}: best near {region.best:.3g}, {100 * region.level:.0f} % interval "
             f"{region.low:.3g} to {region.high:.3g} (from {region.n_trials} completed trials)"
         )
     if (threshold := search.threshold) is not None:

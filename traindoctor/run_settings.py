@@ -37,7 +37,8 @@ _NAMES_A_PLACE = frozenset(
     ]
 )
 """Options that say where results go or what they are called; two runs that differ in them train alike."""
-_MEASURED = frozenset({"overhead"})
+MEASURED = frozenset({"overhead"})
+"""What the recorder tells of itself among the facts of the environment: no setting of the run."""
 
 
 def settings_of(run: Run) -> dict[tuple[str, str], str]:
@@ -63,7 +64,7 @@ def settings_of(run: Run) -> dict[tuple[str, str], str]:
             kept = {key: value for key, value in group.items() if key != "label"}
             found |= {("optimizer", f"{prefix}{name}"): text for name, text in _flat(kept)}
     found |= {("data", name): text for name, text in _data(run)}
-    kept = {key: value for key, value in info.environment.items() if key not in _MEASURED}
+    kept = {key: value for key, value in info.environment.items() if key not in MEASURED}
     found |= {("environment", name): text for name, text in _flat(kept)}
     return found
 

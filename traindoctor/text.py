@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from gettext import NullTranslations
+from string import Formatter
 from typing import Any
 
 SENTENCE_END = re.compile(r"(?<=[^\d\s][.!?])\s+(?=[A-Z(])|(?<=\d[.!?])\s+(?=[A-Z(])|(?<=[。！？])\s*(?=\S)")
@@ -12,6 +13,17 @@ SENTENCE_END = re.compile(r"(?<=[^\d\s][.!?])\s+(?=[A-Z(])|(?<=\d[.!?])\s+(?=[A-
 
 _NONE, _ONE, _ROW = "", "{a}", "{a}{b}"
 """Patterns without words, which no catalogue holds."""
+
+
+class _Format(Formatter):
+    """`str.format`, with a space that does not break before the percent sign, as everywhere in a report."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        shown: str = super().format_field(value, format_spec)
+        return f"{shown[:-1]}\u00a0%" if format_spec.endswith("%") else shown
+
+
+_FORMAT = _Format()
 
 
 class Text(str):
@@ -30,6 +42,8 @@ class Text(str):
         >>> text = Text("the loss fell to {level:.2g} at {place}", level=0.123, place=Text("the end"))
         >>> str(text), text.message
         ('the loss fell to 0.12 at the end', 'the loss fell to {level:.2g} at {place}')
+        >>> str(Text("{share:.0%} of the run", share=0.5))
+        '50\\xa0% of the run'
     """
 
     message: str
@@ -40,7 +54,7 @@ class Text(str):
     def __new__(cls, message: str, plural: str = "", n: int = 1, /, **values: Any) -> Text:
         """A message without values may hold braces."""
         pattern = plural if plural and n != 1 else message
-        made = super().__new__(cls, pattern.format(**values) if values else pattern)
+        made = super().__new__(cls, _FORMAT.vformat(pattern, (), values) if values else pattern)
         made.message, made.values, made.plural, made.n = message, values, plural, n
         return made
 
@@ -70,7 +84,7 @@ class Text(str):
             name: value.told_by(catalogue) if isinstance(value, Text) else value
             for name, value in self.values.items()
         }
-        return pattern.format(**told)
+        return _FORMAT.vformat(pattern, (), told)
 
 
 class Opening(Text):

@@ -128,7 +128,7 @@ class BadInitialisation:
             max(0, run.n_steps - 1),
             message,
             {"input scale": 0.0 if is_zero else scale, "final skill": skill},
-            {"input scale": "times 1", "final skill": "share of B0"},
+            {"input scale": "times 1", "final skill": "share of the constant predictor's loss"},
             Remedy(
                 Text("Scale the inputs to mean 0 and deviation 1, with the training set's numbers."),
                 "mean, std = x_train.mean(dim=0), x_train.std(dim=0) + 1e-8\n"
@@ -142,7 +142,7 @@ class BadInitialisation:
         evidence, units = {"initial scale": scale}, {"initial scale": "times 1 / sqrt(3 fan-in)"}
         tail = ""
         if math.isfinite(first_loss):
-            evidence["first loss"], units["first loss"] = first_loss, "times B0"
+            evidence["first loss"], units["first loss"] = first_loss, "times the constant predictor's loss"
             tail = Text(
                 " The first loss was {first_loss:.3g} times that of a constant prediction.",
                 first_loss=first_loss,

@@ -99,7 +99,7 @@ class ClippingSaturated:
             "90th percentile": (suggested, "loss units / weight unit"),
         }
         if math.isfinite(skill):
-            figures["final skill"] = (skill, "share of B0")
+            figures["final skill"] = (skill, "share of the constant predictor's loss")
         effect = (
             Text(
                 " The learning rate was in effect {reduction:.3g} times lower than it says.",

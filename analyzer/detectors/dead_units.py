@@ -142,7 +142,7 @@ class DeadUnits:
             others=others,
         )
         if math.isfinite(skill):
-            facts["final skill"] = (skill, "share of B0")
+            facts["final skill"] = (skill, "share of the constant predictor's loss")
         return Finding(
             self.code,
             self.name,

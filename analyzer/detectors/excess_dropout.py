@@ -72,7 +72,12 @@ class ExcessDropout:
                 kept=1.0 - rate,
                 times=rate / (1.0 - rate) if rate < 1.0 else float("inf"),
             ),
-            *measured({"dropout": (rate, "probability"), "final skill": (skill, "share of B0")}),
+            *measured(
+                {
+                    "dropout": (rate, "probability"),
+                    "final skill": (skill, "share of the constant predictor's loss"),
+                }
+            ),
             Remedy(
                 Text("Lower the dropout to 0.1 to 0.3."),
                 "for module in model.modules():\n"

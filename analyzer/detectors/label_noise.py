@@ -128,11 +128,11 @@ class LabelNoise:
         held_out = float(np.median(run.series[LOSS_VALIDATION].finite().values[-3:]))
         training = float(curve.medians[-1])
         figures = {
-            "training above validation": (gap, "share of B0"),
+            "training above validation": (gap, "share of the constant predictor's loss"),
             "training loss": (training, "loss units"),
             "validation loss": (held_out, "loss units"),
-            "training skill": (level.skill(training), "share of B0"),
-            "validation skill": (level.skill(held_out), "share of B0"),
+            "training skill": (level.skill(training), "share of the constant predictor's loss"),
+            "validation skill": (level.skill(held_out), "share of the constant predictor's loss"),
         }
         evidence, units = measured(figures)
         return Finding(

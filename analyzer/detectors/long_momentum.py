@@ -81,7 +81,7 @@ class LongMomentum:
                 {
                     "momentum": (momentum, "fraction"),
                     "averaging": (horizon, x_unit(run)),
-                    "final skill": (skill, "share of B0"),
+                    "final skill": (skill, "share of the constant predictor's loss"),
                 }
             ),
             Remedy(Text("Set the {name} to 0.9.", name=name), optimizer_code(run, **changed)),

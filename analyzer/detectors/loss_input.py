@@ -81,7 +81,7 @@ class LossInput:
                 loss=run.info.loss_name,
                 expected=expected,
             ),
-            *measured({"final skill": (skill, "share of B0")}),
+            *measured({"final skill": (skill, "share of the constant predictor's loss")}),
             Remedy(
                 Text(
                     "Take the {shown} out of the model; where probabilities are needed, apply the "

@@ -93,7 +93,11 @@ class LrTooHigh:
         lr = main_learning_rate(run)
         at = float(lr.at(np.array([start]))[0]) if lr is not None else math.nan
         evidence |= {"learning rate": at, "suggested factor": factor, "final skill": final_skill(run)}
-        units |= {"learning rate": "1/step", "suggested factor": "times", "final skill": "share of B0"}
+        units |= {
+            "learning rate": "1/step",
+            "suggested factor": "times",
+            "final skill": "share of the constant predictor's loss",
+        }
         message = Text(
             "The learning rate {at:.3g} is too high: {harms}. At {place} the update was "
             "{ratio:.3g} times the size of the weights (median over the matrices; at most "

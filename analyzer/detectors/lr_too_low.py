@@ -143,7 +143,7 @@ class LrTooLow:
                     "epsilon": (epsilon, "gradient units"),
                     "steps smaller by": (slower, "times"),
                     "learning rate": (peak, "1/step"),
-                    "final skill": (skill, "share of B0"),
+                    "final skill": (skill, "share of the constant predictor's loss"),
                 }
             ),
             Remedy(Text("Set epsilon back to 1e-8."), optimizer_code(run, eps=1e-8)),
@@ -192,7 +192,7 @@ class LrTooLow:
             "target ratio": (target, "dimensionless"),
             "steps": (float(run.n_steps), x_unit(run)),
             "too small by": (too_small, "times"),
-            "final skill": (max(skill, 0.0), "share of B0"),
+            "final skill": (max(skill, 0.0), "share of the constant predictor's loss"),
             "suggested factor": (factor, "times"),
         }
         severity = Severity.CRITICAL if skill < 0.1 else Severity.WARNING

@@ -75,7 +75,12 @@ class NoActivation:
                 "linear layer.",
                 n=len(layers),
             ),
-            *measured({"layers": (len(layers), "layers"), "final skill": (skill, "share of B0")}),
+            *measured(
+                {
+                    "layers": (len(layers), "layers"),
+                    "final skill": (skill, "share of the constant predictor's loss"),
+                }
+            ),
             Remedy(
                 Text("Put an activation after every layer but the last."),
                 "model = torch.nn.Sequential(first, torch.nn.ReLU(), second)",

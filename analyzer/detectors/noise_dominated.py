@@ -93,7 +93,7 @@ class NoiseDominated:
             {
                 "agreement": (agreement, "fraction"),
                 "noise of single losses": (noise, "share of progress"),
-                "final skill": (skill, "share of B0"),
+                "final skill": (skill, "share of the constant predictor's loss"),
             }
         )
         if batch:

@@ -101,8 +101,8 @@ class TinyBatch:
             *measured(
                 {
                     "samples per step": (samples, "samples"),
-                    "noise of single losses": (noise, "share of B0"),
-                    "final skill": (skill, "share of B0"),
+                    "noise of single losses": (noise, "share of the constant predictor's loss"),
+                    "final skill": (skill, "share of the constant predictor's loss"),
                 }
             ),
             Remedy(

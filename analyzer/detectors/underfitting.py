@@ -129,9 +129,9 @@ class Underfitting:
             ),
             *measured(
                 {
-                    "training skill": (skill, "share of B0"),
-                    "validation skill": (level.skill(held_out), "share of B0"),
-                    "validation above training": (above, "share of B0"),
+                    "training skill": (skill, "share of the constant predictor's loss"),
+                    "validation skill": (level.skill(held_out), "share of the constant predictor's loss"),
+                    "validation above training": (above, "share of the constant predictor's loss"),
                     "window": (trend.length, x_unit(run)),
                     "largest gain": (fall, "share of progress"),
                     "constant predictor": (level.baseline, "loss units"),

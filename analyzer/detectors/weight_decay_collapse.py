@@ -113,7 +113,7 @@ class WeightDecayCollapse:
         figures = {
             "weight decay": (decay, "1/step per learning rate"),
             "weights left": (left, "share of the initial rms"),
-            "final skill": (skill, "share of B0"),
+            "final skill": (skill, "share of the constant predictor's loss"),
         }
         if math.isfinite(strength):
             figures["decay over the run"] = (strength, Text("natural logarithms"))

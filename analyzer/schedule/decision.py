@@ -98,6 +98,10 @@ def _units(evidence: dict[str, float]) -> dict[str, str]:
         "sweep_steps": "optimizer steps",
         "sweep_runs": "runs",
         "horizon": "optimizer steps",
+        "sweep_share": "share of the run",
+        "lr_factor": "times",
+        "final_lr_share": "share of peak",
+        "mean_lr_share": "share of peak",
     }
     return {name: "1/step" if name in SUMMED_UP else units.get(name, "dimensionless") for name in evidence}
 

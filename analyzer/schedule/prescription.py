@@ -128,8 +128,15 @@ def _interval(peak: float, factor: float) -> dict[str, float]:
 
 def _units(evidence: dict[str, float]) -> dict[str, str]:
     rates = ("lr_peak", "lr_hint", "lr_hint_low", "lr_hint_high")
-    counts = {"horizon": "optimizer steps", "samples": "samples", "decades_off": "decades"}
-    return {name: "1/step" if name in rates else counts.get(name, "dimensionless") for name in evidence}
+    units = {
+        "horizon": "optimizer steps",
+        "samples": "samples",
+        "decades_off": "decades",
+        "lr_factor": "times",
+        "final_lr_share": "share of peak",
+        "mean_lr_share": "share of peak",
+    }
+    return {name: "1/step" if name in rates else units.get(name, "dimensionless") for name in evidence}
 
 
 def _weighed(

@@ -106,7 +106,8 @@ def prepare(argv: Sequence[str], options: LaunchOptions) -> Handover:
     if options.every is not None and options.every < 1:
         raise UsageError(f"--every: expected a number of steps of at least 1, found {options.every}")
     if options.budget is not None and not 0 < options.budget <= 1:
-        raise UsageError(f"--budget: expected a share above 0% and up to 100%, found {options.budget:.3%}")
+        found = f"{100 * options.budget:.3f} %"
+        raise UsageError(f"--budget: expected a share above 0 % and up to 100 %, found {found}")
     root = (options.out or runs_root()).absolute()
     run_id = shared_run_id(os.environ, root)
     folder = root / run_id

@@ -21,12 +21,12 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class Rows(HTMLParser):
-    """Every row of every table as the texts of its cells."""
+    """Every row of every table as the texts of its cells, without what stands for a picture in them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.rows: list[list[str]] = []
-        self._is_cell = False
+        self._is_cell = self._is_title = False
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -35,13 +35,15 @@ class Rows(HTMLParser):
         if tag in {"td", "th"}:
             self.rows[-1].append("")
             self._is_cell = True
+        self._is_title = tag == "title"
 
     def handle_endtag(self, tag: str) -> None:
         if tag in {"td", "th"}:
             self._is_cell = False
+        self._is_title = False
 
     def handle_data(self, data: str) -> None:
-        if self._is_cell:
+        if self._is_cell and not self._is_title:
             self.rows[-1][-1] += data
 
 

@@ -110,7 +110,7 @@ def test_nothing_to_run_is_a_usage_error():
     [
         (LaunchOptions(every=0), "--every: expected .* at least 1, found 0"),
         (LaunchOptions(budget=0.0), "--budget: expected"),
-        (LaunchOptions(budget=1.5), r"--budget: .* found 150\.000%"),
+        (LaunchOptions(budget=1.5), r"--budget: .* found 150\.000 %"),
         (LaunchOptions(budget=float("nan")), "--budget: expected"),
         (LaunchOptions(out=Path("/proc/nowhere")), "cannot make the folder .* choose another one with --out"),
     ],
