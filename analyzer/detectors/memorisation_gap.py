@@ -30,9 +30,10 @@ class MemorisationGap:
     of the best constant predictor (with fewer than `few_samples` training samples the first losses stand in
     for one that is not known, and a gap of `gap_of_few` is enough for one that is). Both losses are medians
     over the end of the run. Warning when the run went on for `many_passes` epochs after that and the training
-    skill exceeds `memorised`, or when the validation loss ended above its best by `worsening` of B0; a note
-    otherwise, for a gap alone also comes with good settings on little data. The ratio of the two losses is
-    not used: it grows without bound in every run that fits its training data.
+    skill exceeds `memorised` (not asked of fewer than `few_samples` samples), or when the validation loss
+    ended above its best by `worsening` of B0; a note otherwise, for a gap alone also comes with good settings
+    on little data. The ratio of the two losses is not used: it grows without bound in every run that fits its
+    training data.
 
     Why it matters: the model has capacity to spare for memorising; the validation loss is limited by data
     and regularisation, not by training longer.
