@@ -68,7 +68,7 @@ def _label_classes(axes: Any, labels: tuple[str, ...]) -> None:
 
 def _share_bar(figure: Figure, scale: Any, left: float, top: float, height: float) -> None:
     axes = place(figure, left, top, 0.13, height)
-    axes.imshow(scale[::-1][:, None, :], interpolation="none", aspect="auto", extent=(0, 1, 0, 1))
+    axes.imshow(scale[::-4][:, None, :], interpolation="none", aspect="auto", extent=(0, 1, 0, 1))
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"], fontsize=SMALL)
     axes.yaxis.tick_right()
     axes.set_xticks([])

@@ -20,6 +20,7 @@ from .language import WORDS, _
 from .number_format import percent
 from .page import build_page
 from .page_model import Page, Spark
+from .svg_images import without_need_of_images
 
 _PACKAGE = __package__ or "traindoctor.report_templates"
 
@@ -45,7 +46,7 @@ def html_page(page: Page) -> bytes:
         .get_template("report.html.j2")
         .render(
             page=page,
-            svgs={name: Markup(one.svg) for name, one in drawn.items()},
+            svgs={name: Markup(without_need_of_images(one.svg)) for name, one in drawn.items()},
             style=Markup(style),
             script=Markup(script),
             policy=_policy(style, script),
@@ -108,7 +109,8 @@ def spark_svg(spark: Spark) -> Markup:
         else _("nothing recorded")
     )
     return Markup(
-        '<svg class="spark" viewBox="0 0 100 20" role="img" preserveAspectRatio="none"><title>{}</title>'
+        '<svg class="spark" viewBox="0 0 100 20" width="120" height="20" role="img" '
+        'preserveAspectRatio="none"><title>{}</title>'
         '<path d="{}" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" '
         'vector-effect="non-scaling-stroke"/></svg>'
     ).format(told, " ".join(parts))

@@ -435,4 +435,5 @@ def test_jenkins_policy_leaves_the_charts(browser: Any, written: Any) -> None:
     assert svg.bounding_box()["height"] > 200
     assert page.locator("#figure-curves .x-curve path").first.get_attribute("stroke") == "#0072b2"
     assert page.locator("#figure-heat-grad-norm-relative svg").is_visible(), "no style, no switch: both modes"
+    assert page.locator("svg.figure image").count() == 0, "the policy blocks pictures, too"
     context.close()

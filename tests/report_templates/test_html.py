@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import itertools
 import json
 import re
@@ -11,9 +12,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from traindoctor.report_templates.html import html_report, script_json, spark_svg
 from traindoctor.report_templates.page_model import Spark
+from traindoctor.report_templates.svg_images import without_need_of_images
 
 from . import diagnoses
 
@@ -150,3 +153,30 @@ def test_size(realistic: str) -> None:
 
 def test_the_same_bytes_every_time(hostile: str) -> None:
     assert html_report(diagnoses.hostile(), {}).decode() == hostile
+
+
+def test_small_pictures_are_lines_and_large_ones_say_where_their_values_are() -> None:
+    """A host that blocks pictures (Jenkins) shows the former all the same; every pixel keeps its colour."""
+    rng = np.random.default_rng(0)
+    for shape, is_drawn in (((4, 9), True), ((60, 240), False)):
+        levels = rng.integers(0, 64, shape).astype(np.uint8)
+        picture = Image.fromarray(levels).convert("RGB")
+        stored = io.BytesIO()
+        picture.save(stored, format="PNG")
+        data = base64.b64encode(stored.getvalue()).decode()
+        element = (
+            f'<image width="{shape[1]}" height="{shape[0]}" transform="matrix(2 0 0 3 10.5 20)" '
+            f'href="data:image/png;base64,{data}"/>'
+        )
+        redrawn = without_need_of_images(f"<svg>{element}</svg>")
+        if not is_drawn:
+            assert element in redrawn
+            assert "see the table below" in redrawn
+            continue
+        assert "<image" not in redrawn
+        assert 'transform="matrix(2 0 0 3 10.5 21.5)"' in redrawn
+        seen = np.full(shape, -1)
+        for colour, path in re.findall(r'<path stroke="#(\w{6})" d="([^"]*)"/>', redrawn):
+            for x, y, n in re.findall(r"M(\d+) (\d+)h(\d+)", path):
+                seen[int(y), int(x) : int(x) + int(n)] = int(colour[:2], 16)
+        assert (seen == levels).all()
