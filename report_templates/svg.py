@@ -129,11 +129,18 @@ def _describe(root: ElementTree.Element, prefix: str, title: str) -> None:
     root.insert(0, element)
 
 
+def pixels_of(url: str) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+    """The picture in a data: address as red, green, blue and opacity, shape (n_rows, n_columns, 4)."""
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))).convert("RGBA"))
+
+
 def _palette_image(url: str) -> str:
     """The same picture as a PNG with a palette (lossless; as it is where it has more than 256 colours)."""
     from PIL import Image
 
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))).convert("RGBA"))
+    pixels = pixels_of(url)
     flat, index = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
     if len(flat) > 256 or bool((flat[:, 3] != 255).any()):
         return url

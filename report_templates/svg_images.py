@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import re
 
 import numpy as np
 
 from .language import _
+from .svg import pixels_of
 
 MOST_RUNS = 2500
 """Stretches of one colour up to which a picture is drawn as lines, some 8 bytes each; a heat map of 60
@@ -17,7 +16,6 @@ parameters has 13,000, and stays a picture of a sixth of the size."""
 _IMAGE = re.compile(r"<image [^>]*/>")
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 _PLACE = re.compile(r"matrix\((\S+) 0 0 (\S+) (\S+) (\S+)\)")
-_DATA = "data:image/png;base64,"
 
 
 def without_need_of_images(svg: str) -> str:
@@ -30,11 +28,11 @@ def _redrawn(element: str) -> str:
     attributes = dict(_ATTRIBUTE.findall(element))
     place = _PLACE.fullmatch(attributes.get("transform", ""))
     href = attributes.get("href", "")
-    if place is None or not href.startswith(_DATA) or {"x", "y"} & attributes.keys():
+    if place is None or not href.startswith("data:") or {"x", "y"} & attributes.keys():
         return element
     across, down, left, top = map(float, place.groups())
-    pixels = _pixels(href.removeprefix(_DATA))
-    rows, firsts, lengths = _runs(pixels)
+    colours = pixels_of(href)[..., :3].astype(np.int64) @ (65536, 256, 1)
+    rows, firsts, lengths = _runs(colours)
     if len(rows) > MOST_RUNS:
         # Left of the sign that a browser puts in the middle of a picture it did not get.
         lines = _("Pictures are blocked here;\nsee the table below.").split("\n")
@@ -44,10 +42,11 @@ def _redrawn(element: str) -> str:
         )
         return sentence + element
     # The middle of a row is where the line of its colour runs.
+    shades = colours[rows, firsts]
     paths = "".join(
         f'<path stroke="#{colour:06x}" d="{_path(rows[here], firsts[here], lengths[here])}"/>'
-        for colour in np.unique(pixels)
-        if len(here := np.flatnonzero(pixels[rows, firsts] == colour))
+        for colour in np.unique(shades)
+        for here in [shades == colour]
     )
     middle = top + down / 2
     return (
@@ -56,23 +55,13 @@ def _redrawn(element: str) -> str:
     )
 
 
-def _pixels(data: str) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Colours as 0xRRGGBB, shape (n_rows, n_columns)."""
-    from PIL import Image
-
-    bands = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"), dtype=np.int64)
-    found: np.ndarray[tuple[int, int], np.dtype[np.int64]] = bands @ np.asarray([65536, 256, 1])
-    return found
-
-
-def _runs(pixels: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> tuple[np.ndarray, ...]:
+def _runs(colours: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> tuple[np.ndarray, ...]:
     """Row, first column and length of each stretch of one colour within a row, each of shape (n_runs,)."""
-    is_first = np.ones(pixels.shape, dtype=bool)
-    is_first[:, 1:] = pixels[:, 1:] != pixels[:, :-1]
-    rows, firsts = np.nonzero(is_first)
-    ends = np.append(firsts[1:], 0)
-    ends[ends == 0] = pixels.shape[1]
-    return rows, firsts, ends - firsts
+    is_first = np.ones(colours.shape, dtype=bool)
+    is_first[:, 1:] = colours[:, 1:] != colours[:, :-1]
+    starts = np.flatnonzero(is_first)
+    rows, firsts = np.divmod(starts, colours.shape[1])
+    return rows, firsts, np.diff(starts, append=colours.size)
 
 
 def _path(rows: np.ndarray, firsts: np.ndarray, lengths: np.ndarray) -> str:
