@@ -10,6 +10,7 @@ from traindoctor.run import Run
 from traindoctor.text import Text
 
 from . import sweep_wording as words
+from .evidence import units_of
 from .plan import TOLERANCE, Plan, Replay, cooldown, over_the_run, replay_error, same_schedule
 from .setup import Setup
 from .sweep import all_diverged, is_flat
@@ -23,8 +24,6 @@ OVERFIT_SHIFT = 0.25
 CONFIDENCE = {"keep": 0.94, "try": 0.62, "change": 0.83, "change-schedule": 0.81}
 """Measured shares. Source: Ours: controls kept; wins at x3.2 too high; wins of the gated sweep at four times
 the horizon it was made for; wins of a straight line to zero where the LR was right."""
-
-SUMMED_UP = {"lr_peak", "lr_estimate", "sweep_best_lr"}
 
 
 def decide(
@@ -43,7 +42,7 @@ def decide(
     25-85 % of it, and does not rise late.
     """
     evidence = _evidence(setup, sweep)
-    blank = Prescription("cannot-tell", "sweep", sweep=sweep, evidence=evidence, units=_units(evidence))
+    blank = Prescription("cannot-tell", "sweep", sweep=sweep, evidence=evidence, units=units_of(evidence))
     if all_diverged(sweep):
         return replace(blank, why=words.everything_diverged(sweep))
     if is_flat(sweep):
@@ -89,21 +88,6 @@ def _evidence(setup: Setup, sweep: Sweep) -> dict[str, float]:
         "final_lr_share": facts.final_share,
         "mean_lr_share": facts.mean_share,
     }
-
-
-def _units(evidence: dict[str, float]) -> dict[str, str]:
-    units = {
-        "decades_off": "decades",
-        "decades_off_shifted": "decades",
-        "sweep_steps": "optimizer steps",
-        "sweep_runs": "runs",
-        "horizon": "optimizer steps",
-        "sweep_share": "share of the run",
-        "lr_factor": "times",
-        "final_lr_share": "share of peak",
-        "mean_lr_share": "share of peak",
-    }
-    return {name: "1/step" if name in SUMMED_UP else units.get(name, "dimensionless") for name in evidence}
 
 
 def _kept(blank: Prescription, setup: Setup, why: str) -> Prescription:

@@ -19,6 +19,25 @@ MIN_HOT_SAMPLES = 3
 
 ENDED_EARLY = ("running", "failed", "killed", "damaged")
 
+_UNITS = {
+    "lr_peak": "1/step",
+    "lr_estimate": "1/step",
+    "lr_hint": "1/step",
+    "lr_hint_low": "1/step",
+    "lr_hint_high": "1/step",
+    "lr_factor": "times",
+    "final_lr_share": "share of peak",
+    "mean_lr_share": "share of peak",
+    "decades_off": "decades",
+    "decades_off_shifted": "decades",
+    "horizon": "optimizer steps",
+    "samples": "samples",
+    "sweep_best_lr": "1/step",
+    "sweep_steps": "optimizer steps",
+    "sweep_share": "share of the run",
+    "sweep_runs": "runs",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class LrFacts:
@@ -196,3 +215,8 @@ def rises_at_end(run: Run) -> bool:
     series = run.get(LOSS_VALIDATION)
     values = series.finite().values if series is not None else np.empty(0)
     return values.size >= 3 and values.min() > 0 and bool(values[-1] > 1.05 * values.min())
+
+
+def units_of(evidence: Mapping[str, float]) -> dict[str, str]:
+    """The unit of every number behind a prescription."""
+    return {name: _UNITS.get(name, "dimensionless") for name in evidence}

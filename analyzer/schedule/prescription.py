@@ -18,6 +18,7 @@ from .evidence import (
     lr_facts,
     rises_at_end,
     target_update_ratio,
+    units_of,
 )
 from .plan import TOLERANCE, Plan, Replay, cooldown, over_the_run, replay_error, same_schedule
 from .signs import Signs, signs
@@ -85,7 +86,7 @@ def _from_update_ratio(
     ratio, samples = hot_update_ratio(run, facts)
     if samples < MIN_HOT_SAMPLES:
         why = wording.no_update_ratio(samples)
-        return Prescription("cannot-tell", why=why, evidence=evidence, units=_units(evidence))
+        return Prescription("cannot-tell", why=why, evidence=evidence, units=units_of(evidence))
     prefers_low = seen.overfits or rises_at_end(run)
     factor = lr_factor(ratio, facts.horizon) * (10**-0.25 if prefers_low else 1.0)
     if seen.lr_too_low and seen.factor and factor > 1.0:
@@ -126,19 +127,6 @@ def _interval(peak: float, factor: float) -> dict[str, float]:
     }
 
 
-def _units(evidence: dict[str, float]) -> dict[str, str]:
-    rates = ("lr_peak", "lr_hint", "lr_hint_low", "lr_hint_high")
-    units = {
-        "horizon": "optimizer steps",
-        "samples": "samples",
-        "decades_off": "decades",
-        "lr_factor": "times",
-        "final_lr_share": "share of peak",
-        "mean_lr_share": "share of peak",
-    }
-    return {name: "1/step" if name in rates else units.get(name, "dimensionless") for name in evidence}
-
-
 def _weighed(
     run: Run,
     schedule: Schedule,
@@ -152,7 +140,7 @@ def _weighed(
     is_sane = (facts.ends_low if seen.is_healthy else facts.is_sane) and not seen.bad_schedule
     if seen.lr_too_low and factor <= 1.0:
         return Prescription(
-            "cannot-tell", why=wording.CONTRADICTION, evidence=evidence, units=_units(evidence)
+            "cannot-tell", why=wording.CONTRADICTION, evidence=evidence, units=units_of(evidence)
         )
     if seen.overfits and not seen.names_lr and (off < CHANGE or factor > 1.0):
         return _kept(schedule, facts, evidence, wording.OVERFITS)
@@ -174,7 +162,7 @@ def _kept(schedule: Schedule, facts: LrFacts, evidence: dict[str, float], why: s
         schedule=schedule,
         why=why,
         evidence=evidence,
-        units=_units(evidence),
+        units=units_of(evidence),
     )
 
 
@@ -216,7 +204,7 @@ def _planned(
             "cannot-tell",
             why=wording.replay_differs(error),
             evidence=evidence,
-            units=_units(evidence),
+            units=units_of(evidence),
             replay_error=error,
         )
     if math.isnan(error):
@@ -230,7 +218,7 @@ def _planned(
         why=why,
         lr=plan.lr,
         evidence=evidence,
-        units=_units(evidence),
+        units=units_of(evidence),
         replay_error=error,
         group_lrs=plan.peaks,
         horizon_steps=len(plan.lr),
